@@ -1,0 +1,1 @@
+"""caldrift: a streaming calibration-drift monitor."""

@@ -1,0 +1,36 @@
+"""The `caldrift` command. Each module of this package adds its commands; heavy imports stay inside them."""
+
+import sys
+
+import typer
+
+from monitor.errors import BadSettings, CaldriftError, Unavailable
+
+app = typer.Typer(
+    name="caldrift",
+    help="Does 0.9 still mean 0.9? A streaming calibration-drift monitor.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line; every foreseen failure is one line on stderr and an exit code of its own."""
+    try:
+        app()
+    except BadSettings as failure:
+        print(failure, file=sys.stderr)
+        sys.exit(2)
+    except Unavailable as failure:
+        print(f"caldrift: {failure}", file=sys.stderr)
+        sys.exit(3)
+    except CaldriftError as failure:
+        print(f"caldrift: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

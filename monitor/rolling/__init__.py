@@ -1,0 +1,1 @@
+"""Segments, panes and rolling windows. Pure: values in, values out."""

@@ -1,0 +1,1 @@
+"""The roles: the imperative shell, the only place that reads the clock."""
