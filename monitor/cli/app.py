@@ -4,11 +4,13 @@ import sys
 
 import typer
 
+from monitor.cli import context
 from monitor.errors import BadSettings, CaldriftError, Unavailable
 
 app = typer.Typer(
     name="caldrift",
-    help="Does 0.9 still mean 0.9? A streaming calibration-drift monitor.",
+    cls=context.CommandGroup,
+    callback=context.remember,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

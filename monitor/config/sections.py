@@ -1,0 +1,428 @@
+"""Every setting: its type, default, bounds and meaning. The reference page and the example file are made from these."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from monitor.config.durations import Duration, parse
+
+SECRET: Final[dict[str, Any]] = {"secret": True}
+
+Count = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+def _listed(value: object) -> object:
+    """One text with commas is a list: the form that other Kafka clients accept for their servers."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Server = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/,]+):\d{1,5}$")]
+Servers = Annotated[tuple[Server, ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
+
+
+class Section(BaseModel):
+    """One table of caldrift.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=False)
+
+
+class KafkaSection(Section):
+    """The broker, the two topics and how to read them."""
+
+    bootstrap_servers: Servers = Field(
+        default=("localhost:9092",),
+        description="Brokers to ask first, each `host:port`.",
+    )
+    client_id: Name = Field(default="caldrift", description="The name under which the broker sees caldrift.")
+    group_id: Name = Field(
+        default="caldrift",
+        description="Consumer group of the ingest processes. Offsets are kept in Postgres under this name.",
+    )
+    predictions_topic: Topic = Field(
+        default="predictions",
+        description="Topic of the predictions, keyed by prediction_id.",
+    )
+    labels_topic: Topic = Field(
+        default="labels",
+        description="Topic of the labels, keyed by prediction_id, with as many partitions.",
+    )
+    start_from: Literal["earliest", "latest"] = Field(
+        default="earliest",
+        description="Where a group without stored offsets begins. Partitions that appear later always begin at 0.",
+    )
+    partitions: Count = Field(
+        default=4,
+        ge=1,
+        le=10_000,
+        description="Partitions of each topic where caldrift creates it (`replay`, embedded mode).",
+    )
+    replication_factor: Count = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Copies of each partition where caldrift creates the topic.",
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="How to speak to the broker.",
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        default=None,
+        description="How to log in, where security_protocol has SASL in it.",
+    )
+    sasl_username: Name | None = Field(default=None, description="User name for PLAIN and SCRAM.")
+    sasl_password: SecretStr | None = Field(
+        default=None,
+        json_schema_extra=SECRET,
+        description="Password for PLAIN and SCRAM.",
+    )
+    sasl_oauth_token_path: Path | None = Field(
+        default=None,
+        description="File that holds the current token for OAUTHBEARER; read again whenever a token is needed.",
+    )
+    ssl_cafile: Path | None = Field(
+        default=None,
+        description="Certificates of the authorities to trust (PEM); without it the system's.",
+    )
+    ssl_certfile: Path | None = Field(default=None, description="Certificate of this client (PEM).")
+    ssl_keyfile: Path | None = Field(default=None, description="Key of this client's certificate (PEM).")
+    ssl_key_password: SecretStr | None = Field(
+        default=None,
+        json_schema_extra=SECRET,
+        description="Password of that key.",
+    )
+    ssl_check_hostname: Switch = Field(
+        default=True,
+        description="Whether the broker's certificate must name the broker's host.",
+    )
+    session_timeout: Duration = Field(
+        default=parse("10s"),
+        ge=parse("1s"),
+        le=parse("30m"),
+        description="A silent ingest process loses its partitions after this time.",
+    )
+    heartbeat_interval: Duration = Field(
+        default=parse("3s"),
+        ge=parse("100ms"),
+        le=parse("10m"),
+        description="Time between heartbeats; at most a third of session_timeout.",
+    )
+    request_timeout: Duration = Field(
+        default=parse("30s"),
+        ge=parse("1s"),
+        le=parse("10m"),
+        description="How long to wait for an answer of the broker.",
+    )
+    max_poll_interval: Duration = Field(
+        default=parse("5m"),
+        ge=parse("10s"),
+        le=parse("1d"),
+        description="An ingest process that does not poll for so long loses its partitions.",
+    )
+
+
+class PostgresSection(Section):
+    """The database, the only place where anything is kept."""
+
+    dsn: str = Field(
+        default="postgresql://localhost:5432/caldrift",
+        min_length=1,
+        json_schema_extra=SECRET,
+        description="Where the database is, as a libpq URI or keywords. A password must not stand in the file: give "
+        "the whole DSN by environment or `dsn_file`, or use PGPASSFILE.",
+    )
+    connect_timeout: Duration = Field(
+        default=parse("5s"),
+        ge=parse("1s"),
+        le=parse("5m"),
+        description="How long one attempt to connect may take.",
+    )
+    app_role: Name | None = Field(
+        default=None,
+        description="Role that `db upgrade` lets read and write the tables (the roles of `caldrift run`).",
+    )
+    read_role: Name | None = Field(
+        default=None,
+        description="Role that `db upgrade` lets read the versioned views only (Grafana).",
+    )
+
+
+FieldPath = Annotated[str, Field(pattern=r"^[^.\s][^\s]*$", max_length=200)]
+
+
+class PredictionFields(Section):
+    """Where each field of a prediction stands in your message: a key, or a path of keys with dots."""
+
+    prediction_id: FieldPath = Field(
+        default="prediction_id",
+        description="Text of 1 to 256 characters that labels will name.",
+    )
+    model: FieldPath = Field(default="model", description="Name of the model.")
+    model_version: FieldPath = Field(default="model_version", description="Version of the model (optional).")
+    predicted_at: FieldPath = Field(
+        default="predicted_at",
+        description="When it was predicted: RFC 3339, or milliseconds since 1970.",
+    )
+    confidence: FieldPath = Field(default="confidence", description="The stated confidence, 0 to 1.")
+    signals: FieldPath = Field(default="signals", description="Further confidences, {name: 0 to 1} (optional).")
+    predicted: FieldPath = Field(default="predicted", description="The answer, to compare with a label (optional).")
+    probabilities: FieldPath = Field(default="probabilities", description="{class: probability} (optional).")
+    interval: FieldPath = Field(default="interval", description="{low, high, level} of a numeric answer (optional).")
+    segments: FieldPath = Field(default="segments", description="{dimension: value} (optional).")
+    reference: FieldPath = Field(default="reference", description="URL or short text for reviewers (optional).")
+    chain_id: FieldPath = Field(default="chain_id", description="What the steps of one chain share (optional).")
+    step: FieldPath = Field(default="step", description="Number of the step in its chain (optional).")
+
+
+class LabelFields(Section):
+    """Where each field of a label stands in your message."""
+
+    prediction_id: FieldPath = Field(default="prediction_id", description="The prediction that is judged.")
+    model: FieldPath = Field(default="model", description='Name of the model; needed only with id_scope = "model".')
+    labelled_at: FieldPath = Field(
+        default="labelled_at",
+        description="When it was judged: RFC 3339, or milliseconds since 1970.",
+    )
+    correct: FieldPath = Field(default="correct", description="Whether it was right: true, false, or a share 0 to 1.")
+    label: FieldPath = Field(
+        default="label",
+        description="The true answer, compared with `predicted` or `probabilities`.",
+    )
+    value: FieldPath = Field(default="value", description="The true number, compared with `interval`.")
+    retract: FieldPath = Field(default="retract", description="true takes the label back.")
+    version: FieldPath = Field(
+        default="version",
+        description="Whole number >= 0; the greatest version wins (optional).",
+    )
+    source: FieldPath = Field(default="source", description="Who judged: human, user, judge, complaint... (optional).")
+    propensity: FieldPath = Field(
+        default="propensity",
+        description="Chance that this prediction was chosen for labelling (optional).",
+    )
+
+
+class FieldsSection(Section):
+    """Names of your fields."""
+
+    prediction: PredictionFields = Field(default=PredictionFields(), description="Fields of a prediction.")
+    label: LabelFields = Field(default=LabelFields(), description="Fields of a label.")
+
+
+class EventsSection(Section):
+    """How to read the messages."""
+
+    main_signal: Name = Field(
+        default="confidence",
+        description="Which signal is the main one: `confidence`, or a name under `signals`.",
+    )
+    id_scope: Literal["global", "model"] = Field(
+        default="global",
+        description="Whether a prediction_id is unique over all models, or only within its model (then labels must "
+        "name the model).",
+    )
+    max_clock_ahead: Duration = Field(
+        default=parse("1h"),
+        ge=parse("0s"),
+        le=parse("365d"),
+        description="An event may be this far in the future; beyond, it is a dead letter.",
+    )
+    primary_sources: Names = Field(
+        default=(),
+        description="Label sources that feed the main series. Empty: every source that is not in non_primary_sources.",
+    )
+    non_primary_sources: Names = Field(
+        default=("complaint",),
+        description="Label sources that get series of their own.",
+    )
+    fields: FieldsSection = Field(default=FieldsSection(), description="Names of your fields.")
+
+
+class DimensionSection(Section):
+    """One dimension of segments."""
+
+    field: FieldPath | None = Field(
+        default=None,
+        description="Key under `segments` that holds the value. Absent: the dimension's own name.",
+    )
+    cuts: tuple[Number, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Ascending cut points of a numeric value: a value below the first cut has the first name.",
+    )
+    names: Names = Field(
+        default=(),
+        description="Names of the ranges between cuts: one more than there are cuts. Absent: the ranges themselves.",
+    )
+
+
+class SegmentsSection(Section):
+    """Which slices of the traffic get series of their own."""
+
+    dimensions: dict[Name, DimensionSection] = Field(
+        default={},
+        description="Dimensions that need more than their name, say cut points. A text value under `segments` needs no "
+        "entry.",
+    )
+    crosses: tuple[Annotated[tuple[Name, ...], Field(min_length=2, max_length=8)], ...] = Field(
+        default=(),
+        max_length=100,
+        description='Combinations of dimensions that get series too, as [["lang", "difficulty"]].',
+    )
+    max_series: Count = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Bound on the number of series; past it new values go to `__other__`, counted.",
+    )
+
+
+class WindowsSection(Section):
+    """Rolling windows over prediction time."""
+
+    lengths: Annotated[tuple[Duration, ...], BeforeValidator(_listed)] = Field(
+        default=(parse("1d"), parse("7d"), parse("30d")),
+        min_length=1,
+        max_length=16,
+        description="Lengths of the rolling windows, each a whole number of hours.",
+    )
+    maturity: Duration = Field(
+        default=parse("48h"),
+        ge=parse("0s"),
+        le=parse("365d"),
+        description="Age at which the labels of an hour count as complete; whole hours.",
+    )
+    evaluate_every: Duration = Field(
+        default=parse("5m"),
+        ge=parse("100ms"),
+        le=parse("1d"),
+        description="Time between two evaluations.",
+    )
+
+
+class IngestSection(Section):
+    """The join of predictions and labels."""
+
+    batch_size: Count = Field(default=5_000, ge=1, le=100_000, description="Most events in one transaction.")
+    processes: Count = Field(default=1, ge=1, le=64, description="Ingest processes that `caldrift run` starts.")
+    dead_letter_share: Number = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="The intake stops when more than this share of the last 10,000 messages was bad.",
+    )
+    dead_letter_run: Count = Field(
+        default=1_000,
+        ge=1,
+        le=10_000_000,
+        description="The intake stops after so many bad messages in a row.",
+    )
+    stall_after: Duration = Field(
+        default=parse("2m"),
+        ge=parse("1s"),
+        le=parse("1d"),
+        description="A partition that has messages but does not advance for so long is a stall.",
+    )
+
+
+class RetentionSection(Section):
+    """How long things are kept."""
+
+    label_horizon: Duration = Field(
+        default=parse("60d"),
+        ge=parse("1h"),
+        description="The first label may come this long after its prediction.",
+    )
+    correction_horizon: Duration = Field(
+        default=parse("30d"),
+        ge=parse("0s"),
+        description="Corrections may come this long after that.",
+    )
+    history_horizon: Duration = Field(
+        default=parse("100d"),
+        ge=parse("1h"),
+        description="How far back the history as it was known then reaches.",
+    )
+    readings: Duration = Field(
+        default=parse("400d"),
+        ge=parse("1h"),
+        description="How long evaluated readings are kept.",
+    )
+    dead_letters: Duration = Field(default=parse("30d"), ge=parse("1h"), description="How long dead letters are kept.")
+
+
+class ReadingsSection(Section):
+    """How a reading is computed and when it is withheld."""
+
+    bins: Literal[2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100] = Field(
+        default=10,
+        description="Bins of equal width of ECE and of the reliability diagram.",
+    )
+    edges: Literal["right_closed", "left_closed"] = Field(
+        default="right_closed",
+        description="Which bin a confidence on an edge belongs to: right_closed is (low, high], left_closed is [low, "
+        "high).",
+    )
+    min_labels: Count = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="With fewer labels a reading says `not_enough_labels`.",
+    )
+    confidence_level: Number = Field(default=0.95, gt=0.5, lt=1, description="Level of every interval.")
+
+
+class WebSection(Section):
+    """Pages, API and /metrics."""
+
+    host: Name = Field(default="127.0.0.1", description="Address to listen at.")
+    port: Count = Field(default=8321, ge=0, le=65_535, description="Port to listen at; 0 takes a free one.")
+    token: SecretStr | None = Field(
+        default=None,
+        json_schema_extra=SECRET,
+        description="Token that readers must present; without it anyone who reaches the port may read.",
+    )
+    max_metric_series: Count = Field(
+        default=200,
+        ge=0,
+        le=100_000,
+        description="Most series that /metrics shows: the worst first.",
+    )
+
+
+class ClockSection(Section):
+    """The service's one clock. Fixed when the database is first used; only a demonstration scales it."""
+
+    rate: Number = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000,
+        description="Seconds of the service's clock in one second of wall time.",
+    )
+    epoch: AwareDatetime | None = Field(default=None, description="Where a scaled clock starts. Absent: now.")
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    kafka: KafkaSection = Field(default=KafkaSection(), description="Broker and topics.")
+    postgres: PostgresSection = Field(default=PostgresSection(), description="Database.")
+    events: EventsSection = Field(default=EventsSection(), description="How to read the messages.")
+    segments: SegmentsSection = Field(default=SegmentsSection(), description="Slices.")
+    windows: WindowsSection = Field(default=WindowsSection(), description="Rolling windows.")
+    ingest: IngestSection = Field(default=IngestSection(), description="The join.")
+    retention: RetentionSection = Field(default=RetentionSection(), description="How long things are kept.")
+    readings: ReadingsSection = Field(default=ReadingsSection(), description="Readings.")
+    web: WebSection = Field(default=WebSection(), description="Pages.")
+    clock: ClockSection = Field(default=ClockSection(), description="Clock.")
+
+
+def epoch_of(clock: ClockSection, now: datetime) -> datetime:
+    """Where the service's clock starts when it starts at `now`."""
+    return clock.epoch or now
