@@ -1,0 +1,65 @@
+"""Fixtures: real servers shared by the whole run, and a database and topics of its own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests import embedded
+from tests.embedded import Topics
+
+TEMPLATE = "caldrift_template"
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """The folder of this run's servers, gone with the run."""
+    with embedded.private_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[str]:
+    """The DSN of a Postgres server that belongs to this run; its user may create databases and roles."""
+    with embedded.running_postgres(server_folder) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres: str) -> str:
+    """The name of a database with every migration applied, from which each test's own is copied."""
+    from monitor.postgres.migration import upgrade
+
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {TEMPLATE}")
+    upgrade(embedded.with_database(postgres, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres: str, database_template: str) -> Iterator[str]:
+    """The DSN of a new, empty, migrated database."""
+    with embedded.fresh_database(postgres, database_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """The DSN of a new database without any table."""
+    with embedded.fresh_database(postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def broker(server_folder: Path) -> Iterator[str]:
+    """The bootstrap address of a broker: embedded, or the one that CALDRIFT_TEST_KAFKA names."""
+    with embedded.running_broker(server_folder) as address:
+        yield address
+
+
+@pytest.fixture
+def topics(broker: str) -> Iterator[Topics]:
+    """Names of a new pair of topics."""
+    with embedded.fresh_topics(broker) as names:
+        yield names
