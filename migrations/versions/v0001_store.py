@@ -1,0 +1,406 @@
+"""The store: one table of pairs, offsets, deltas, panes, windows, readings, dead letters and heartbeats."""
+
+import sqlalchemy as sa
+from alembic import context, op
+from sqlalchemy.dialects import postgresql
+
+revision: str = "0001"
+down_revision: str | None = None
+branch_labels: str | None = None
+depends_on: str | None = None
+
+INSTANT = postgresql.TIMESTAMP(timezone=True)
+JSONB = postgresql.JSONB()
+
+HASH_PARTITIONS = 8
+FILLFACTOR = 75
+DAYS_BACK = 45
+DAYS_AHEAD = 7
+
+ADD_DAY = """
+CREATE FUNCTION caldrift_add_day(day date) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {schema}, pg_temp AS $$
+DECLARE
+    leaf text := 'pair_day_' || to_char(day, 'YYYYMMDD');
+    low text := lpad(to_hex((extract(epoch FROM day) * 1000)::bigint), 12, '0') || repeat('0', 20);
+    high text := lpad(to_hex((extract(epoch FROM day + 1) * 1000)::bigint), 12, '0') || repeat('0', 20);
+BEGIN
+    IF (SELECT ids FROM installation) <> 'time-ordered' THEN
+        RAISE EXCEPTION 'pair is not partitioned by day';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('caldrift_add_day'));
+    IF to_regclass(leaf) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE pair) WITH (fillfactor = {fillfactor})', leaf);
+    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I PRIMARY KEY (id)', leaf, 'pk_' || leaf);
+    EXECUTE format('ALTER TABLE pair ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', leaf, low, high);
+    RETURN true;
+END $$
+"""
+DROP_DAY = """
+CREATE FUNCTION caldrift_drop_day(day date) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {schema}, pg_temp AS $$
+DECLARE
+    leaf text := 'pair_day_' || to_char(day, 'YYYYMMDD');
+BEGIN
+    IF (SELECT floor_at FROM retention_floor) < ((day + 2)::timestamp AT TIME ZONE 'UTC') THEN
+        RAISE EXCEPTION 'the retention floor must be a day past the end of % before it is dropped', day;
+    END IF;
+    IF to_regclass(leaf) IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP TABLE %I', leaf);
+    RETURN true;
+END $$
+"""
+
+
+def upgrade() -> None:
+    """Make every table. The layout of `pair` comes from the attribute `ids` (hashed or time-ordered)."""
+    ids = context.config.attributes.get("ids", "hashed")
+    _settings_and_offsets()
+    _pairs("HASH (id)" if ids == "hashed" else "RANGE (id)")
+    _statistics()
+    _processes()
+    op.execute(f"INSERT INTO installation (ids, clock_epoch_at, clock_started_at) VALUES ('{ids}', now(), now())")
+    op.execute("INSERT INTO retention_floor (floor_at) VALUES ('2000-01-01 00:00+00')")
+    op.execute("INSERT INTO leader_epoch DEFAULT VALUES")
+    op.execute("INSERT INTO evaluation DEFAULT VALUES")
+    _partitions(ids)
+
+
+def downgrade() -> None:
+    """Drop everything that `upgrade` made, with what it holds."""
+    op.execute("DROP FUNCTION caldrift_add_day, caldrift_drop_day")
+    for table in TABLES:
+        op.drop_table(table)
+
+
+TABLES = (
+    "role", "evaluation", "count", "reading", "window_sum", "pane_history", "pane", "series", "leader_epoch",
+    "dead_letter", "statistics_delta", "pair", "label_source", "segment_set", "retention_floor", "kafka_offset",
+    "installation",
+)  # fmt: skip
+"""In an order in which they can be dropped."""
+
+
+def _partitions(ids: str) -> None:
+    schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar()
+    op.execute(ADD_DAY.format(schema=schema, fillfactor=FILLFACTOR))
+    op.execute(DROP_DAY.format(schema=schema))
+    op.execute("REVOKE EXECUTE ON FUNCTION caldrift_add_day, caldrift_drop_day FROM PUBLIC")
+    if ids == "hashed":
+        for i in range(HASH_PARTITIONS):
+            op.execute(
+                f"CREATE TABLE pair_hash_{i} PARTITION OF pair FOR VALUES WITH "
+                f"(MODULUS {HASH_PARTITIONS}, REMAINDER {i}) WITH (fillfactor = {FILLFACTOR})"
+            )
+    else:
+        op.execute(
+            "SELECT caldrift_add_day((now() AT TIME ZONE 'UTC')::date + d) "
+            f"FROM generate_series(-{DAYS_BACK}, {DAYS_AHEAD}) AS d"
+        )
+
+
+def _settings_and_offsets() -> None:
+    op.create_table(
+        "installation",
+        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
+        sa.Column("ids", sa.Text, nullable=False, comment="layout of pair, fixed by the first upgrade"),
+        sa.Column("clock_epoch_at", INSTANT, nullable=False, comment="what the clock showed at clock_started_at"),
+        sa.Column("clock_started_at", INSTANT, nullable=False, comment="wall time at which the clock started"),
+        sa.Column(
+            "clock_rate",
+            sa.Double,
+            server_default=sa.text("1"),
+            nullable=False,
+            comment="clock seconds per wall second",
+        ),
+        sa.Column("created_at", INSTANT, server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("ids IN ('hashed', 'time-ordered')", name=op.f("ck_installation_ids")),
+        sa.CheckConstraint("clock_rate > 0", name=op.f("ck_installation_clock_rate")),
+        sa.CheckConstraint("id = 1", name=op.f("ck_installation_only_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
+        comment="one row: the layout and the one clock",
+    )
+    op.create_table(
+        "kafka_offset",
+        sa.Column("group_id", sa.Text, nullable=False),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("part", sa.Integer, nullable=False, comment="number of the partition"),
+        sa.Column("next_offset", sa.BigInteger, nullable=False, comment="first offset that is not yet applied"),
+        sa.Column("cluster_id", sa.Text, nullable=False, comment="id of the Kafka cluster the offset belongs to"),
+        sa.Column("high_water", sa.BigInteger, comment="end offset when last seen; lag is high_water - next_offset"),
+        sa.Column(
+            "updated_at",
+            INSTANT,
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="clock time of the last batch",
+        ),
+        sa.PrimaryKeyConstraint("group_id", "topic", "part", name=op.f("pk_kafka_offset")),
+        comment="the only authority on what has been read; changed by compare-and-swap",
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
+        "retention_floor",
+        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
+        sa.Column(
+            "floor_at", INSTANT, nullable=False, comment="older events are expired; every batch reads it FOR SHARE"
+        ),
+        sa.Column(
+            "walked_pages", sa.BigInteger, comment="pages of pair searched for rows under the floor; NULL: all are gone"
+        ),
+        sa.CheckConstraint("id = 1", name=op.f("ck_retention_floor_only_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_floor")),
+        comment="how far back pair reaches; only ever raised",
+    )
+
+
+def _pairs(partition_by: str) -> None:
+    op.create_table(
+        "segment_set",
+        sa.Column("id", sa.Integer, sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text, nullable=False, comment="canonical text of all that follows"),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("model_version", sa.Text),
+        sa.Column(
+            "segments", JSONB, nullable=False, comment="{dimension: value}, frozen when the prediction is stored"
+        ),
+        sa.Column(
+            "signals", sa.ARRAY(sa.Text), nullable=False, comment="names of the extra signals, in order of pair.signals"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment_set")),
+        sa.UniqueConstraint("key", name=op.f("uq_segment_set_key")),
+        comment="everything that a prediction's series depend on",
+    )
+    op.create_table(
+        "label_source",
+        sa.Column(
+            "id",
+            sa.SmallInteger,
+            sa.Identity(always=False),
+            nullable=False,
+            comment="0 is never given: deltas use it for the primary",
+        ),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("is_primary", sa.Boolean, nullable=False, comment="feeds the main series"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_label_source")),
+        sa.UniqueConstraint("name", name=op.f("uq_label_source_name")),
+        comment="who labels",
+    )
+    op.create_table(
+        "pair",
+        sa.Column("id", sa.UUID, nullable=False, comment="the prediction id if it is a UUID, else its blake2b-128"),
+        sa.Column("predicted_at", INSTANT, comment="NULL until the prediction comes"),
+        sa.Column("confidence", sa.Double, comment="main signal, 0..1"),
+        sa.Column("labelled_at", INSTANT),
+        sa.Column("label_version", sa.BigInteger, comment="0 when the producer gives none; NULL until a label comes"),
+        sa.Column("label_number", sa.Double, comment="correct (0..1) or value; 0 for other kinds"),
+        sa.Column("segment_set", sa.Integer, comment="segment_set.id"),
+        sa.Column("label_kind", sa.SmallInteger, comment="0 retraction, 1 correct, 2 label, 3 value"),
+        sa.Column("label_source", sa.SmallInteger, comment="label_source.id"),
+        sa.Column("signals", sa.ARRAY(sa.Double), comment="extra signals, 0..1, in order of segment_set.signals"),
+        sa.Column("predicted", sa.Text),
+        sa.Column("probabilities", JSONB, comment="{class: probability}"),
+        sa.Column("interval", sa.ARRAY(sa.Double), comment="low, high, level"),
+        sa.Column("numbers", JSONB, comment="raw values of the numeric dimensions"),
+        sa.Column("reference", sa.Text, comment="for reviewers: a URL or a short text"),
+        sa.Column("chain_id", sa.Text),
+        sa.Column("step", sa.Integer),
+        sa.Column("label_text", sa.Text, comment="what a label of kind 2 says"),
+        sa.Column("label_propensity", sa.Double, comment="chance that the prediction was chosen for labelling, (0, 1]"),
+        sa.Column("previous_labelled_at", INSTANT, comment="previous_*: the label that the last one replaced"),
+        sa.Column("previous_label_number", sa.Double),
+        sa.Column("previous_label_propensity", sa.Double),
+        sa.Column("previous_label_kind", sa.SmallInteger),
+        sa.Column("previous_label_source", sa.SmallInteger),
+        sa.Column("previous_label_text", sa.Text),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pair")),
+        comment="one rendezvous row per prediction id; partitioned by HASH (id) or, time-ordered, by RANGE (id)",
+        postgresql_partition_by=partition_by,
+    )
+    op.create_table(
+        "statistics_delta",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False, comment="monitor.rolling.deltas"),
+        sa.Column(
+            "written_at",
+            INSTANT,
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="wall time of the writing transaction",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_statistics_delta")),
+        comment="what one ingest batch changed; the leader takes rows and adds them to panes",
+    )
+    op.create_table(
+        "dead_letter",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("part", sa.Integer, nullable=False),
+        sa.Column("kafka_offset", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False, comment="one of events.REASONS"),
+        sa.Column("message", sa.Text, nullable=False, comment="what was wrong, where, what is allowed"),
+        sa.Column("key", sa.LargeBinary),
+        sa.Column("value", sa.LargeBinary, comment="the message as it came"),
+        sa.Column("received_at", INSTANT, nullable=False, comment="clock time"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
+        sa.UniqueConstraint("topic", "part", "kafka_offset", name=op.f("uq_dead_letter_topic_part_kafka_offset")),
+        comment="messages that could not be used, written in the batch's transaction",
+    )
+    op.create_index("ix_dead_letter_reason_id", "dead_letter", ["reason", "id"], unique=False)
+
+
+def _statistics() -> None:
+    op.create_table(
+        "leader_epoch",
+        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.BigInteger, server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_leader_epoch_only_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_leader_epoch")),
+        comment="the leader's fence: compared and swapped in every transaction that applies deltas",
+    )
+    op.create_table(
+        "series",
+        sa.Column("id", sa.Integer, sa.Identity(always=False), nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("signal", sa.Text, nullable=False),
+        sa.Column("segment", JSONB, nullable=False, comment="{dimension: value}; {} is the whole model"),
+        sa.Column("segment_text", sa.Text, nullable=False, comment="canonical JSON of segment"),
+        sa.Column(
+            "source_group", sa.Text, server_default=sa.text("''"), nullable=False, comment="'' = primary label sources"
+        ),
+        sa.Column("created_at", INSTANT, server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
+        sa.UniqueConstraint(
+            "model",
+            "signal",
+            "segment_text",
+            "source_group",
+            name=op.f("uq_series_model_signal_segment_text_source_group"),
+        ),
+        comment="model x signal x segment x group of label sources",
+    )
+    op.create_table(
+        "pane",
+        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("pane_start", INSTANT, nullable=False, comment="of prediction time"),
+        sa.Column("width", sa.Integer, nullable=False, comment="seconds: 3600, or 86400 once merged"),
+        *_sketch_columns(),
+        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_pane_series_series")),
+        sa.PrimaryKeyConstraint("series", "pane_start", name=op.f("pk_pane")),
+        comment="the shortest stored interval of a series",
+        postgresql_with={"fillfactor": 80},
+    )
+    op.create_table(
+        "pane_history",
+        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("pane_start", INSTANT, nullable=False, comment="of prediction time"),
+        sa.Column(
+            "known_at", INSTANT, nullable=False, comment="clock time when it was applied, rounded up to the hour"
+        ),
+        sa.Column("width", sa.Integer, nullable=False, comment="seconds"),
+        *_sketch_columns(),
+        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_pane_history_series_series")),
+        sa.PrimaryKeyConstraint("series", "pane_start", "known_at", name=op.f("pk_pane_history")),
+        comment="what was added to panes and when: the state known at T is the sum where known_at <= T",
+    )
+    op.create_table(
+        "window_sum",
+        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("window_name", sa.Text, nullable=False),
+        sa.Column("start_at", INSTANT, nullable=False),
+        sa.Column("end_at", INSTANT, nullable=False),
+        *_sketch_columns(),
+        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_window_sum_series_series")),
+        sa.PrimaryKeyConstraint("series", "window_name", name=op.f("pk_window_sum")),
+        comment="rolling sums: panes that enter are added, panes that leave are subtracted",
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
+        "reading",
+        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("window_name", sa.Text, nullable=False),
+        sa.Column("as_of", INSTANT, nullable=False, comment="clock time that the reading describes"),
+        sa.Column("computed_at", INSTANT, nullable=False, comment="clock time of its evaluation"),
+        sa.Column("n", sa.BigInteger, nullable=False, comment="labelled predictions"),
+        sa.Column("n_predictions", sa.BigInteger, nullable=False),
+        sa.Column("ece", sa.Double, comment="NULL: not enough labels; body.missing says why"),
+        sa.Column("ece_low", sa.Double),
+        sa.Column("ece_high", sa.Double),
+        sa.Column("null_low", sa.Double, comment="null band: what ECE would be if the model were calibrated"),
+        sa.Column("null_high", sa.Double),
+        sa.Column("signed_gap", sa.Double, comment="mean confidence - outcome rate; positive = over-confident"),
+        sa.Column("coverage", sa.Double, comment="labelled / predicted"),
+        sa.Column("body", JSONB, nullable=False, comment="the whole reading, as `caldrift reading --json` prints it"),
+        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_reading_series_series")),
+        sa.PrimaryKeyConstraint("series", "window_name", "as_of", name=op.f("pk_reading")),
+        comment="one reading of a series and a window, kept as history",
+    )
+    op.create_index("ix_reading_as_of", "reading", ["as_of"], unique=False)
+    op.create_table(
+        "count",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("model", sa.Text, server_default=sa.text("''"), nullable=False),
+        sa.Column("n", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", "model", name=op.f("pk_count")),
+        comment="exactly-once counters: summed from deltas in the leader's transaction",
+    )
+
+
+def _processes() -> None:
+    op.create_table(
+        "evaluation",
+        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
+        sa.Column("evaluated_at", INSTANT, comment="clock time of the last evaluation; NULL: none yet"),
+        sa.Column(
+            "applied_deltas", sa.BigInteger, server_default=sa.text("0"), nullable=False, comment="since the beginning"
+        ),
+        sa.Column("applied_at", INSTANT, comment="clock time when deltas were last applied"),
+        sa.Column(
+            "panes_read", sa.BigInteger, server_default=sa.text("0"), nullable=False, comment="by the last evaluation"
+        ),
+        sa.Column(
+            "bytes_read", sa.BigInteger, server_default=sa.text("0"), nullable=False, comment="by the last evaluation"
+        ),
+        sa.Column("took_seconds", sa.Double, comment="wall time of the last evaluation"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_evaluation_only_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_evaluation")),
+        comment="what the leader did last",
+    )
+    op.create_table(
+        "role",
+        sa.Column("name", sa.Text, nullable=False, comment="ingest, evaluate, web"),
+        sa.Column("instance", sa.Text, nullable=False),
+        sa.Column("pid", sa.Integer, nullable=False),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("beat_at", INSTANT, nullable=False, comment="wall time of the last sign of life"),
+        sa.Column("detail", JSONB, server_default=sa.text("'{}'"), nullable=False),
+        sa.PrimaryKeyConstraint("name", "instance", name=op.f("pk_role")),
+        comment="heartbeats of the processes",
+        postgresql_with={"fillfactor": 50},
+    )
+
+
+def _sketch_columns() -> list[sa.Column[list[int]]]:
+    return [
+        sa.Column(
+            "cells", sa.ARRAY(sa.SmallInteger), nullable=False, comment="cell indices, ascending, format version 1"
+        ),
+        sa.Column("n_pred", sa.ARRAY(sa.BigInteger), nullable=False, comment="predictions in the cell"),
+        sa.Column("n", sa.ARRAY(sa.BigInteger), nullable=False, comment="labelled predictions in the cell"),
+        sa.Column("sum_c", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of confidence, 1e-9"),
+        sa.Column("sum_c2", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of squared confidence, 1e-9"),
+        sa.Column("sum_y", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of outcome, 1e-9"),
+        sa.Column("sum_cy", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of confidence times outcome, 1e-9"),
+        sa.Column("excess_w", sa.ARRAY(sa.BigInteger), comment="sum of w - 1, 1e-6; NULL when every weight is 1"),
+        sa.Column("excess_wy", sa.ARRAY(sa.BigInteger), comment="sum of (w - 1) outcome, 1e-6"),
+        sa.Column("excess_wc", sa.ARRAY(sa.BigInteger), comment="sum of (w - 1) confidence, 1e-6"),
+        sa.Column("excess_w2", sa.ARRAY(sa.BigInteger), comment="sum of w^2 - 1, 1e-3"),
+        sa.Column("excess_w2y", sa.ARRAY(sa.BigInteger), comment="sum of (w^2 - 1) outcome, 1e-3"),
+        sa.Column("excess_w2c", sa.ARRAY(sa.BigInteger), comment="sum of (w^2 - 1) confidence, 1e-3"),
+        sa.Column("delay_buckets", sa.ARRAY(sa.SmallInteger), nullable=False, comment="label delay buckets, ascending"),
+        sa.Column("delays", sa.ARRAY(sa.BigInteger), nullable=False, comment="labels in each delay bucket"),
+    ]
