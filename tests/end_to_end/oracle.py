@@ -1,0 +1,158 @@
+"""What the store must hold after a log: a sequential pass in plain Python. Imports nothing of the service.
+
+Written from the published format (docs/measures.md, docs/events.md), not from the code.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.end_to_end.log import LABELS, PREDICTIONS, Message
+
+HOUR_US = 3_600_000_000
+CUTS = ((200, "easy"), (1000, "medium"), (math.inf, "hard"))
+SUMS = (
+    *("n_pred", "n", "sum_c", "sum_c2", "sum_y", "sum_cy"),
+    *("excess_w", "excess_wy", "excess_wc", "excess_w2", "excess_w2y", "excess_w2c"),
+)
+RETRACTION, CORRECT, LABEL, VALUE = range(4)
+
+KINDS = {"retract": RETRACTION, "correct": CORRECT, "label": LABEL, "value": VALUE}
+
+Key = tuple[str, str, str, str, int, int]  # model, signal, segment, source group, hour, cell
+Cells = dict[Key, tuple[int, ...]]
+
+
+def expected_cells(log: Iterable[Message]) -> Cells:
+    """The integer sums of every cell of every pane of every series, without those that are all zero."""
+    predictions: dict[str, dict[str, Any]] = {}
+    labels: dict[str, tuple[Any, ...]] = {}
+    for message in log:
+        try:
+            body = json.loads(message.value)
+            if message.topic == PREDICTIONS:
+                predictions.setdefault(_id(body), _prediction(body))
+            elif message.topic == LABELS:
+                label = _label(body)
+                labels[_id(body)] = max(labels.get(_id(body), label), label)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    cells: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+    for name, prediction in predictions.items():
+        _count(cells, prediction, labels.get(name))
+    return {key: tuple(sums) for key, sums in cells.items() if any(sums)}
+
+
+def _id(body: Any) -> str:
+    name = body["prediction_id"]
+    if not isinstance(name, str) or not 1 <= len(name) <= 256:
+        raise ValueError(name)
+    return name
+
+
+def _us(value: str | int) -> int:
+    if isinstance(value, int):
+        return value * 1000
+    at = datetime.fromisoformat(value)
+    if at.year > 2900:
+        raise ValueError(value)
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, str) or not 0 <= value <= 1:
+        raise ValueError(value)
+    return float(value)
+
+
+def _prediction(body: dict[str, Any]) -> dict[str, Any]:
+    return body | {
+        "at": _us(body["predicted_at"]),
+        "confidence": _share(body["confidence"]),
+        "model": str(body["model"]),
+    }
+
+
+def _label(body: dict[str, Any]) -> tuple[Any, ...]:
+    """Version, instant, kind, number, text: these five order the labels. Then source and propensity."""
+    kind = next(kind for field, kind in KINDS.items() if field in body)
+    number = _share(body["correct"]) if kind == CORRECT else float(body["value"]) if kind == VALUE else 0.0
+    text = body["label"] if kind == LABEL else ""
+    order = (body.get("version", 0), _us(body["labelled_at"]), kind, number, text.encode())
+    return (*order, body.get("source"), body.get("propensity"))
+
+
+def _outcome(prediction: dict[str, Any], label: tuple[Any, ...]) -> float | None:
+    kind, number, text = label[2], label[3], label[4].decode()
+    if kind == CORRECT:
+        return float(number)
+    if kind == LABEL:
+        chosen = prediction.get("predicted")
+        if chosen is None and "probabilities" in prediction:
+            chosen = max(prediction["probabilities"], key=prediction["probabilities"].__getitem__)
+        return None if chosen is None else float(chosen == text)
+    if kind == VALUE and "interval" in prediction:
+        return float(prediction["interval"]["low"] <= number <= prediction["interval"]["high"])
+    return None
+
+
+def _segments(prediction: dict[str, Any]) -> list[str]:
+    raw = prediction.get("segments", {})
+    lang = {"lang": raw["lang"]}
+    difficulty = {"difficulty": next(name for cut, name in CUTS if raw["prompt_tokens"] < cut)}
+    return [
+        json.dumps(part, sort_keys=True, separators=(",", ":")) for part in ({}, lang, difficulty, lang | difficulty)
+    ]
+
+
+def fixed(value: float, unit: float = 1e9) -> int:
+    """Fixed point: floor(value * unit + 0.5)."""
+    return math.floor(value * unit + 0.5)
+
+
+def cell_of(c: float) -> int:
+    """Index of a confidence in version 1 of the cells."""
+    x = 600 * c
+    r = math.floor(x + 0.5)
+    if abs(x - r) <= 600e-9:
+        return 2 * r
+    if x > 599:
+        return 1201 + _tail(1 - c)
+    if x < 1:
+        return 1425 + _tail(c)
+    return 2 * math.floor(x) + 1
+
+
+def _tail(distance: float) -> int:
+    for k in range(223):
+        if distance > 10 ** (-(k + 1) / 32) / 600:
+            return k
+    return 223
+
+
+def _count(cells: defaultdict[Key, list[int]], prediction: dict[str, Any], label: tuple[Any, ...] | None) -> None:
+    signals = {"confidence": prediction["confidence"], **prediction.get("signals", {})}
+    outcome = None if label is None else _outcome(prediction, label)
+    source = "complaint" if label is not None and label[5] == "complaint" else ""
+    for signal, confidence in signals.items():
+        for segment in _segments(prediction):
+            at = (prediction["at"] // HOUR_US, cell_of(confidence))
+            cells[prediction["model"], signal, segment, "", *at][0] += 1
+            if outcome is not None and label is not None:
+                sums = cells[prediction["model"], signal, segment, source, *at]
+                for place, value in enumerate(_label_sums(confidence, outcome, label[6]), 1):
+                    sums[place] += value
+
+
+def _label_sums(c: float, y: float, propensity: float | None) -> list[int]:
+    plain = [1, fixed(c), fixed(c * c), fixed(y), fixed(c * y)]
+    if propensity is None:
+        return [*plain, 0, 0, 0, 0, 0, 0]
+    w = min(1 / propensity, 1e4)
+    weighted = [fixed(w * v, 1e6) - fixed(v, 1e6) for v in (1.0, y, c)]
+    squared = [fixed(w * w * v, 1e3) - fixed(v, 1e3) for v in (1.0, y, c)]
+    return plain + weighted + squared
