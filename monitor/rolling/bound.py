@@ -1,0 +1,84 @@
+"""The bound on the number of series: past it new values are folded into `__other__`, and every folding is counted."""
+
+from typing import Final
+
+from monitor.events.rules import MAIN_SIGNAL
+from monitor.rolling.segments import OTHER, SegmentKey, SeriesName, segment_text, series_names
+
+MAX_SERIES: Final = 10_000
+
+
+class SeriesBound:
+    """Which series there are, and whether there may be more. One owner fills it from the stored keys, then asks it.
+
+    Series that hold `__other__` are not counted: there are no more of them than of names that led there. Whether a value
+    is folded depends on what came before; what is stored with a prediction never changes afterwards.
+    """
+
+    __slots__ = ("_counted", "_dimensions", "_known", "main_signal", "max_series")
+
+    def __init__(self, max_series: int = MAX_SERIES, main_signal: str = MAIN_SIGNAL) -> None:
+        self.max_series = max_series
+        self.main_signal = main_signal
+        self._known: set[SeriesName] = set()
+        self._dimensions: set[tuple[str, str]] = set()
+        self._counted = 0
+
+    def __len__(self) -> int:
+        """How many series there are, those that hold `__other__` left out."""
+        return self._counted
+
+    def learn(self, key: SegmentKey) -> None:
+        """Take a stored key as it is."""
+        self._dimensions.update((key.model, name) for name, _ in key.dims)
+        for name in self._names(key) - self._known:
+            self._known.add(name)
+            self._counted += not _is_other(name)
+
+    def admit(self, key: SegmentKey) -> tuple[SegmentKey, int]:
+        """The key to store, and how many of its values were folded to make it fit. It counts as learnt."""
+        folded, changes = key, 0
+        if not self._fits(key):
+            folded, changes = self._fold(key)
+        self.learn(folded)
+        return folded, changes
+
+    def _names(self, key: SegmentKey) -> set[SeriesName]:
+        return {name for signal in range(len(key.signals) + 1) for name in series_names(key, signal, self.main_signal)}
+
+    def _fits(self, key: SegmentKey) -> bool:
+        new = sum(not _is_other(name) for name in self._names(key) - self._known)
+        return new == 0 or self._counted + new <= self.max_series
+
+    def _fold(self, key: SegmentKey) -> tuple[SegmentKey, int]:
+        known_model = self._knows(key.model, self.main_signal, {})
+        model = key.model if known_model else OTHER
+        version = key.model_version if known_model else None
+        signals = tuple(name if self._knows(model, name, {}) else OTHER for name in key.signals)
+        dims = tuple(self._folded_value(model, name, value) for name, value in key.dims)
+        slim = SegmentKey(model, version, tuple(sorted(set(dims))), signals)
+        crosses = tuple(
+            cross
+            if self._knows(model, self.main_signal, dict(cross))
+            else tuple(sorted({(self._folded_value(model, *pair)[0], OTHER) for pair in cross}))
+            for cross in key.crosses
+        )
+        changes = (
+            (not known_model)
+            + sum(a != b for a, b in zip(signals, key.signals, strict=True))
+            + sum(a != b for a, b in zip(dims, key.dims, strict=True))
+            + sum(a != b for a, b in zip(crosses, key.crosses, strict=True))
+        )
+        return slim._replace(crosses=crosses), changes
+
+    def _folded_value(self, model: str, name: str, value: str) -> tuple[str, str]:
+        if self._knows(model, self.main_signal, {name: value}):
+            return name, value
+        return (name, OTHER) if (model, name) in self._dimensions else (OTHER, OTHER)
+
+    def _knows(self, model: str, signal: str, segment: dict[str, str]) -> bool:
+        return SeriesName(model, signal, segment_text(segment)) in self._known
+
+
+def _is_other(name: SeriesName) -> bool:
+    return OTHER in (name.model, name.signal) or f'"{OTHER}"' in name.segment
