@@ -1,0 +1,60 @@
+"""The tie between the supervisor and its children: a pipe on standard input that nobody ever writes to.
+
+The kernel closes the supervisor's end however the supervisor ends, SIGKILL included; the child reads the end of the
+file and stops in order. A child that does not manage to stop in time ends anyway.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+GRACE_SECONDS: Final = 25.0
+"""An orderly stop takes less; a child that hangs must not outlive its supervisor for longer."""
+
+EXIT_ABANDONED: Final = 70
+
+
+def watch(on_end: Callable[[], None], grace_seconds: float = GRACE_SECONDS) -> threading.Thread:
+    """Call `on_end` once when standard input ends, from a thread of its own; after the grace leave the process."""
+    thread = threading.Thread(target=_wait_for_end, args=(on_end, grace_seconds), name="lifeline", daemon=True)
+    thread.start()
+    return thread
+
+
+def stop_event(*, supervised: bool) -> threading.Event:
+    """An event that is set at SIGTERM, at SIGINT and, in a supervised process, when the supervisor ends.
+
+    Call it from the main thread, once. A second SIGINT or SIGTERM ends the process at once with exit status 130.
+    """
+    event = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if event.is_set():
+            os._exit(130)
+        event.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    if supervised:
+        watch(event.set)
+    return event
+
+
+def _wait_for_end(on_end: Callable[[], None], grace_seconds: float) -> None:
+    descriptor = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
+    while True:
+        try:
+            if not os.read(descriptor, 1024):
+                break
+        except InterruptedError:
+            continue
+        except OSError:
+            break
+    on_end()
+    timer = threading.Timer(grace_seconds, os._exit, args=(EXIT_ABANDONED,))
+    timer.daemon = True
+    timer.start()
