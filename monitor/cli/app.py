@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from monitor.cli import context
+from monitor.cli import config, context
 from monitor.errors import BadSettings, CaldriftError, Unavailable
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+config.register(app)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from monitor.config.keys import ENVIRONMENT, field_at, is_list, is_secret, is_structured, keys
+from monitor.config.keys import ENVIRONMENT, allowed, field_at, is_list, is_secret, is_structured, keys
 from monitor.config.places import Place, places
 from monitor.errors import BadSettings
 
@@ -132,7 +132,7 @@ def from_text(path: tuple[str, ...], text: str) -> Toml:
         return text
     if is_list(field) and not text.strip().startswith("["):
         return [
-            _toml(part.strip()) if "number" in str(field.annotation) else part.strip()
+            _toml(part.strip()) if allowed(field).startswith("list of numbers") else part.strip()
             for part in text.split(",")
             if part.strip()
         ]

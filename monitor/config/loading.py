@@ -2,20 +2,19 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from monitor.config import durations
 from monitor.config.checks import check
-from monitor.config.keys import allowed, field_at, is_secret, keys, siblings
+from monitor.config.dsn import has_password
+from monitor.config.keys import field_at, is_secret, keys, siblings
 from monitor.config.layers import Given, Origin, Toml, from_environment, from_file, from_overrides, with_secrets
 from monitor.config.sections import Settings
 from monitor.errors import BadSettings
@@ -71,17 +70,7 @@ def _is_spilt_secret(one: Given) -> bool:
     field = field_at(one.path)
     if field is None or not is_secret(field) or not isinstance(one.value, str):
         return False
-    return one.path != ("postgres", "dsn") or _has_password(one.value)
-
-
-def _has_password(dsn: str) -> bool:
-    if "://" not in dsn:
-        return re.search(r"(?:^|\s)password\s*=", dsn) is not None
-    try:
-        parts = urlsplit(dsn)
-        return parts.password is not None or "password" in parse_qs(parts.query)
-    except ValueError:
-        return ":" in dsn.partition("://")[2].partition("@")[0]
+    return one.path != ("postgres", "dsn") or has_password(one.value)
 
 
 def _spilt(one: Given) -> str:
@@ -222,6 +211,8 @@ def shown(value: object) -> str:
     """A value as the file would have it, not longer than 80 characters."""
     if isinstance(value, timedelta):
         return durations.text(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
@@ -233,6 +224,3 @@ def _ordered(mistakes: Iterable[tuple[Origin | None, str]]) -> list[str]:
     """Those of the file in the order of its lines, then the others; each once."""
     ranked = sorted(mistakes, key=lambda pair: pair[0].place if pair[0] and pair[0].place else (1 << 30, 0))
     return list(dict.fromkeys(text for _, text in ranked))
-
-
-__all__ = ["DEFAULT_FILE", "Loaded", "allowed", "load", "load_settings", "shown"]

@@ -134,6 +134,7 @@ class PostgresSection(Section):
     dsn: str = Field(
         default="postgresql://localhost:5432/caldrift",
         min_length=1,
+        repr=False,
         json_schema_extra=SECRET,
         description="Where the database is, as a libpq URI or keywords. A password must not stand in the file: give "
         "the whole DSN by environment or `dsn_file`, or use PGPASSFILE.",
