@@ -14,7 +14,7 @@ JSONB = postgresql.JSONB()
 
 HASH_PARTITIONS = 8
 FILLFACTOR = 75
-DAYS_BACK = 45
+DAYS_BACK = 100
 DAYS_AHEAD = 7
 
 ADD_DAY = """
@@ -152,6 +152,7 @@ def _settings_and_offsets() -> None:
         sa.Column(
             "walked_pages", sa.BigInteger, comment="pages of pair searched for rows under the floor; NULL: all are gone"
         ),
+        sa.Column("folded_at", INSTANT, comment="pane_history up to here is folded into base rows; NULL: none yet"),
         sa.CheckConstraint("id = 1", name=op.f("ck_retention_floor_only_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_floor")),
         comment="how far back pair reaches; only ever raised",

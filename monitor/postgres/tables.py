@@ -201,6 +201,7 @@ retention_floor = Table(
     *only_row(),
     Column("floor_at", instant, nullable=False, comment="older events are expired; every batch reads it FOR SHARE"),
     Column("walked_pages", BigInteger, comment="pages of pair searched for rows under the floor; NULL: all are gone"),
+    Column("folded_at", instant, comment="pane_history up to here is folded into base rows; NULL: none yet"),
     comment="how far back pair reaches; only ever raised",
 )
 
