@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from monitor.config import durations
 from monitor.config.sections import DimensionSection, Settings
+from monitor.events.mapping import CONTAINERS, FIELDS
 
 ENVIRONMENT: Final = "CALDRIFT_"
 ANY: Final = "<name>"
@@ -76,6 +77,14 @@ def siblings(path: tuple[str | int, ...]) -> list[str]:
     parent = field_at(path[:-1])
     section = _section(parent.annotation) if parent else None
     return list(section.model_fields) if section else []
+
+
+def is_stranger(path: tuple[str, ...]) -> bool:
+    """Whether a path names a field to map that no event has."""
+    if path[:2] != ("events", "fields") or len(path) != 4 or path[2] not in FIELDS:
+        return False
+    head, dot, rest = path[3].partition(".")
+    return path[3] not in FIELDS[path[2]] and not (path[2] == "prediction" and dot and rest and head in CONTAINERS)
 
 
 def is_secret(field: FieldInfo) -> bool:

@@ -62,7 +62,7 @@ def from_file(path: Path, shown: str | None = None) -> list[Given]:
     found = places(text.replace("\r\n", "\n"))
     return [
         Given(
-            leaf,
+            canonical(leaf),
             value,
             Origin("file", shown, found[leaf][1]),
             Origin("file", shown, found[leaf][0]),
@@ -84,6 +84,11 @@ def _syntax_mistake(shown: str, text: str, message: str) -> str:
         lines = text.split("\n")
         return f"{shown}:{len(lines)}:{len(lines[-1]) + 1}: {match['what']}; the file ends here"
     return f"{shown}:{match['line']}:{match['column']}: {match['what']}"
+
+
+def canonical(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path as the settings know it: a mapped field such as `segments.lang` is one key, with or without quotes."""
+    return (*path[:3], ".".join(path[3:])) if path[:2] == ("events", "fields") and len(path) > 4 else path
 
 
 def _leaves(table: Mapping[str, Toml], inside: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Toml]]:
@@ -119,7 +124,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[list[Given], list[str]
                     f"{name}: unknown variable; did you mean {meant}{'_FILE' if name not in squeezed else ''}?"
                 )
             continue
-        path = tuple(name.removeprefix(ENVIRONMENT).lower().split("__"))
+        path = canonical(tuple(name.removeprefix(ENVIRONMENT).lower().split("__")))
         origin = Origin("environment", name)
         given.append(Given(path, from_text(path, environ[name]), origin, origin, {}))
     return given, mistakes
@@ -150,7 +155,7 @@ def from_overrides(overrides: Mapping[str, object], kind: Kind, where: str | Non
     """Values by dotted key, from flags or from the servers that run embedded."""
     given = []
     for name, value in overrides.items():
-        path = tuple(name.split("."))
+        path = canonical(tuple(name.split(".")))
         origin = Origin(kind, where or f"--set {name}")
         given.append(
             Given(path, from_text(path, value) if isinstance(value, str) else cast("Toml", value), origin, origin, {})

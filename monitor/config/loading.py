@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from monitor.config import durations
 from monitor.config.checks import check
 from monitor.config.dsn import has_password
-from monitor.config.keys import field_at, is_secret, keys, siblings
+from monitor.config.keys import field_at, is_secret, is_stranger, keys, siblings
 from monitor.config.layers import Given, Origin, Toml, from_environment, from_file, from_overrides, with_secrets
 from monitor.config.sections import Settings
 from monitor.errors import BadSettings
@@ -59,7 +59,9 @@ def load(
     given = [one for layer in layers for one in layer]
     spilt = [one for one in given if one.origin.kind == "file" and _is_spilt_secret(one)]
     mistakes += [(one.origin, _spilt(one)) for one in spilt]
-    latest = {one.path: one for one in given if one not in spilt}
+    strangers = [one for one in given if is_stranger(one.path)]
+    mistakes += [(one.key_origin, _unknown(one.key_origin, one.path)) for one in strangers]
+    latest = {one.path: one for one in given if one not in spilt and one not in strangers}
     settings = _validated(latest, mistakes)
     if mistakes or settings is None:
         raise BadSettings(_ordered(mistakes))
@@ -141,11 +143,15 @@ def _mistake(error: ErrorDetails, given: Given | None) -> tuple[Origin | None, s
     name = ".".join(str(part) for part in location if part != "[key]")
     if error["type"] == "extra_forbidden":
         origin = given.key_origin if given else None
-        return origin, f"{origin}: {name}: unknown key{_meant(location)}"
+        return origin, _unknown(origin, location)
     origin = _origin(given, location)
     field = field_at(location)
     got = "" if field is not None and is_secret(field) else f", got {shown(error['input'])}"
     return origin, f"{origin}: {name}: {_rule(error)}{got}"
+
+
+def _unknown(origin: Origin | None, location: Sequence[str | int]) -> str:
+    return f"{origin}: {'.'.join(map(str, location))}: unknown key{_meant(location)}"
 
 
 def _meant(location: Sequence[str | int]) -> str:

@@ -158,8 +158,18 @@ class PostgresSection(Section):
 FieldPath = Annotated[str, Field(pattern=r"^[^.\s][^\s]*$", max_length=200)]
 
 
-class PredictionFields(Section):
-    """Where each field of a prediction stands in your message: a key, or a path of keys with dots."""
+class Fields(Section):
+    """Where fields stand. One value inside signals, probabilities, interval or segments may have a key of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, validate_default=True)
+    __pydantic_extra__: dict[str, FieldPath] = Field(init=False)
+
+
+class PredictionFields(Fields):
+    """Where each field of a prediction stands in your message: a key, or a path of keys with dots.
+
+    A single value may be taken from elsewhere: `segments.lang = "meta.language"`, `signals.logprob = "token_p"`.
+    """
 
     prediction_id: FieldPath = Field(
         default="prediction_id",
@@ -182,7 +192,7 @@ class PredictionFields(Section):
     step: FieldPath = Field(default="step", description="Number of the step in its chain (optional).")
 
 
-class LabelFields(Section):
+class LabelFields(Fields):
     """Where each field of a label stands in your message."""
 
     prediction_id: FieldPath = Field(default="prediction_id", description="The prediction that is judged.")
