@@ -11,8 +11,8 @@ MAX_SERIES: Final = 10_000
 class SeriesBound:
     """Which series there are, and whether there may be more. One owner fills it from the stored keys, then asks it.
 
-    Series that hold `__other__` are not counted: there are no more of them than of names that led there. Whether a value
-    is folded depends on what came before; what is stored with a prediction never changes afterwards.
+    Series that hold `__other__` are not counted: they are no more than the names that led there. Whether a value is
+    folded depends on what came before; what is stored with a prediction never changes afterwards.
     """
 
     __slots__ = ("_counted", "_dimensions", "_known", "main_signal", "max_series")

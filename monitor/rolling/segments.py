@@ -84,7 +84,7 @@ class SeriesName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SegmentScheme:
-    """How predictions fall into segments: declared dimensions, and every other text under `segments` by its own name."""
+    """How predictions fall into segments: by declared dimensions, and by every other text under `segments`."""
 
     dimensions: tuple[Dimension, ...] = ()
     crosses: tuple[tuple[str, ...], ...] = ()

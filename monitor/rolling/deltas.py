@@ -1,0 +1,230 @@
+"""Deltas: what a batch of joined rows adds to the statistics, as signed integers by cell, to be added in any order."""
+
+import json
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from monitor.calibration.cells import cell_index, delay_bucket
+from monitor.calibration.sketch import ROWS, contributions
+from monitor.errors import BadInput
+from monitor.rolling.columns import Integers, Part, added_up, from_bytes, to_bytes
+from monitor.rolling.outcomes import incomparable, outcomes
+from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, LabelColumns
+
+HOUR_US: Final = 3_600_000_000
+VERSION: Final = 1
+
+_MAGIC: Final = b"cd"
+_SIZES: Final = struct.Struct("<III")
+_LEVEL: Final = 1
+_CELL_KEYS: Final = 5
+_DELAY_KEYS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
+    """Signed sums by (segment set, signal, source group, pane, cell), and label delays; no two rows have one key.
+
+    Signal 0 is the main one, i the i-th extra signal of the segment set. Source 0 is the group of all primary sources,
+    any other number one source that is not primary. Predictions are counted in source 0 alone. Rows ascend by key.
+    """
+
+    segment_set: Int32s
+    """(m,)"""
+    signal: Int16s
+    source: Int16s
+    pane_hour: Int64s
+    """(m,) hours since the epoch, of prediction time."""
+    cell: Int16s
+    sums: Int64s
+    """(12, m), rows as in `monitor.calibration.sketch.Row`."""
+    delay_segment_set: Int32s
+    """(d,)"""
+    delay_source: Int16s
+    delay_pane_hour: Int64s
+    delay_bucket: Int16s
+    delays: Int64s
+    """(d,) labels in each bucket; they hold for every signal of the segment set."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Counters that belong to the batch, by name."""
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Delta):
+            return NotImplemented
+        pairs = zip(_columns(self), _columns(other), strict=True)
+        return dict(self.counts) == dict(other.counts) and all(np.array_equal(a, b) for a, b in pairs)
+
+    def __hash__(self) -> int:
+        return hash((len(self), len(self.delays)))
+
+
+def nothing() -> Delta:
+    """The delta that changes nothing."""
+    return _gathered([], [], {})
+
+
+def delta_of(rows: JoinedRows, groups: Int16s | None = None) -> Delta:
+    """What these rows add: +1 prediction where newly known, minus the replaced label, plus the new one.
+
+    `groups` maps the id of a label source to its group, by index: 0 for a primary source, the id itself for any other;
+    by default all are primary. A correction by another group moves the label from the old group to the new. Counts
+    `label_incomparable`, those of replaced labels subtracted. Exact: the order of batches does not matter.
+    """
+    cells = _Cells(rows)
+    outcome = outcomes(rows, rows.label)
+    counts = {"label_incomparable": incomparable(rows.label, outcome)}
+    group = _groups(rows.label, groups)
+    if rows.new_predictions:
+        primary = np.where(group == 0, outcome, np.nan)
+        others = np.where(group == 0, np.nan, outcome)
+        parts = [cells.part(primary, rows.label, np.zeros_like(group), predicted=True)]
+        parts += [cells.part(others, rows.label, group)] if not np.isnan(others).all() else []
+    else:
+        parts = [cells.part(outcome, rows.label, group)]
+    delays = [_delays(rows, rows.label, outcome, group, 1)]
+    if rows.previous is not None:
+        replaced = outcomes(rows, rows.previous)
+        counts["label_incomparable"] -= incomparable(rows.previous, replaced)
+        old_group = _groups(rows.previous, groups)
+        parts.append(cells.part(replaced, rows.previous, old_group, sign=-1))
+        delays.append(_delays(rows, rows.previous, replaced, old_group, -1))
+    return _gathered(parts, delays, counts)
+
+
+def merge(*deltas: Delta) -> Delta:
+    """The sum of deltas: associative, commutative, exact; `merge()` changes nothing."""
+    counts: Counter[str] = Counter()
+    for delta in deltas:
+        counts.update(delta.counts)
+    return _gathered([_cell_part(delta) for delta in deltas], [_delay_part(delta) for delta in deltas], counts)
+
+
+class _Cells:
+    """The cells of every signal of the rows, flat: row by row, of each row every signal that it has."""
+
+    def __init__(self, rows: JoinedRows) -> None:
+        every = np.column_stack([rows.confidence, rows.signals]) if rows.signals.shape[1] else rows.confidence[:, None]
+        row, signal = np.nonzero(~np.isnan(every))
+        self.row: Int64s = row
+        self.confidence: Floats = every[row, signal]
+        self.keys: list[Int64s] = [
+            rows.segment_set[row].astype(np.int64),
+            signal,
+            rows.predicted_us[row] // HOUR_US,
+            cell_index(self.confidence).astype(np.int64),
+        ]
+
+    def part(
+        self, outcome: Floats, label: LabelColumns, group: Int16s, *, predicted: bool = False, sign: int = 1
+    ) -> Part:
+        """Keys and sums of the rows that have this outcome, and of all where they count as predictions."""
+        y = outcome[self.row]
+        kept = np.arange(len(y)) if predicted else np.flatnonzero(~np.isnan(y))
+        row = self.row[kept]
+        sums = contributions(
+            self.confidence[kept],
+            y[kept],
+            predicted=np.full(len(row), predicted),
+            propensity=None if label.propensity is None else label.propensity[row],
+        )
+        segment_set, signal, pane, cell = (column[kept] for column in self.keys)
+        return [segment_set, signal, group[row], pane, cell], sums if sign > 0 else -sums
+
+
+def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
+    if groups is None:
+        return np.zeros(len(label.source), np.int16)
+    return groups[label.source]
+
+
+def _delays(rows: JoinedRows, label: LabelColumns, outcome: Floats, group: Int16s, sign: int) -> Part:
+    kept = np.flatnonzero(~np.isnan(outcome))
+    bucket = delay_bucket(label.labelled_us[kept] - rows.predicted_us[kept])
+    keys = [rows.segment_set[kept], group[kept], rows.predicted_us[kept] // HOUR_US, bucket]
+    return keys, np.full((1, len(kept)), sign, np.int64)
+
+
+def _gathered(cells: Sequence[Part], delays: Sequence[Part], counts: Mapping[str, int]) -> Delta:
+    keys, sums = added_up(cells, _CELL_KEYS, ROWS)
+    delay_keys, counted = added_up(delays, _DELAY_KEYS, 1)
+    return _delta(keys, sums, delay_keys, counted[0], {name: n for name, n in sorted(counts.items()) if n})
+
+
+def _delta(
+    keys: Sequence[Int64s], sums: Int64s, delay_keys: Sequence[Int64s], delays: Int64s, counts: Mapping[str, int]
+) -> Delta:
+    segment_set, signal, source, pane, cell = keys
+    delay_set, delay_source, delay_pane, bucket = delay_keys
+    return Delta(
+        segment_set.astype(np.int32),
+        signal.astype(np.int16),
+        source.astype(np.int16),
+        pane,
+        cell.astype(np.int16),
+        sums,
+        delay_set.astype(np.int32),
+        delay_source.astype(np.int16),
+        delay_pane,
+        bucket.astype(np.int16),
+        delays,
+        counts,
+    )
+
+
+def encode(delta: Delta) -> bytes:
+    """The body of a delta, for one row a batch; equal deltas have equal bodies.
+
+    Version 1: the bytes `cd`, the version, then under zlib sizes, the counters in JSON and the columns (`to_bytes`).
+    """
+    counts = json.dumps(dict(delta.counts), sort_keys=True, separators=(",", ":")).encode()
+    sizes = _SIZES.pack(len(delta), len(delta.delays), len(counts))
+    payload = b"".join([sizes, counts, *map(to_bytes, _columns(delta))])
+    return b"".join([_MAGIC, bytes([VERSION]), zlib.compress(payload, _LEVEL)])
+
+
+def decode(body: bytes) -> Delta:
+    """The delta of a body. Raises BadInput on anything that `encode` did not write, a newer version included."""
+    if body[:2] != _MAGIC or len(body) < 3:
+        raise BadInput("the body of a delta must start with the bytes cd and its version", "undecodable")
+    if body[2] != VERSION:
+        raise BadInput(f"the body of a delta must be of version {VERSION}, got {body[2]}", "undecodable")
+    try:
+        return _decoded(zlib.decompress(body[3:]))
+    except (zlib.error, struct.error, ValueError, KeyError) as failure:
+        raise BadInput(f"the body of a delta is damaged: {failure}", "undecodable") from failure
+
+
+def _decoded(payload: bytes) -> Delta:
+    size, delay_size, counts_size = _SIZES.unpack_from(payload)
+    at = _SIZES.size + counts_size
+    counts = json.loads(payload[_SIZES.size : at])
+    columns: list[Int64s] = []
+    for length in (size,) * (_CELL_KEYS + ROWS) + (delay_size,) * (_DELAY_KEYS + 1):
+        column, at = from_bytes(payload, at, length)
+        columns.append(column)
+    if at != len(payload):
+        raise ValueError("bytes are left over")
+    sums = np.array(columns[_CELL_KEYS : _CELL_KEYS + ROWS]).reshape(ROWS, size)
+    return _delta(columns[:_CELL_KEYS], sums, columns[_CELL_KEYS + ROWS : -1], columns[-1], counts)
+
+
+def _cell_part(delta: Delta) -> Part:
+    return (delta.segment_set, delta.signal, delta.source, delta.pane_hour, delta.cell), delta.sums
+
+
+def _delay_part(delta: Delta) -> Part:
+    keys = (delta.delay_segment_set, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket)
+    return keys, delta.delays[None, :]
+
+
+def _columns(delta: Delta) -> list[Integers]:
+    return [*_cell_part(delta)[0], *delta.sums, *_delay_part(delta)[0], delta.delays]
