@@ -1,11 +1,16 @@
 """The `caldrift` command. Each module of this package adds its commands; heavy imports stay inside them."""
 
 import sys
+import traceback
+from typing import Final
 
 import typer
 
-from monitor.cli import config, context
+from monitor.cli import config, context, run
 from monitor.errors import BadSettings, CaldriftError, Unavailable
+
+#: A mistake of ours: the supervisor starts such a role again, while 1 and 2 are answers that stand.
+EXIT_UNFORESEEN: Final = 70
 
 app = typer.Typer(
     name="caldrift",
@@ -17,6 +22,7 @@ app = typer.Typer(
 )
 
 config.register(app)
+run.register(app)
 
 
 def main() -> None:
@@ -34,6 +40,9 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - shown in full, and told apart from every foreseen end
+        traceback.print_exc()
+        sys.exit(EXIT_UNFORESEEN)
 
 
 if __name__ == "__main__":

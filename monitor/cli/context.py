@@ -35,6 +35,10 @@ class Invocation:
     flags: tuple[str, ...] = ()
 
 
+#: Set for the roles that the supervisor starts: it tells them by environment where the embedded servers are, since
+#: servers.json is written only once the roles are ready.
+SUPERVISED: Final = "CALDRIFT_SUPERVISED"
+
 _invocation: ContextVar[Invocation] = ContextVar("_invocation")
 
 
@@ -83,6 +87,14 @@ def embedded() -> Path | None:
     return _invocation.get(Invocation()).embedded
 
 
+def repeated() -> list[str]:
+    """The options of every command as they were given, to start another command of ours alike."""
+    now = _invocation.get(Invocation())
+    config = ["--config", str(now.config.absolute())] if now.config is not None else []
+    folder = ["--embedded", str(now.embedded)] if now.embedded is not None else []
+    return config + folder + [word for flag in now.flags for word in ("--set", flag)]
+
+
 def config_file() -> Path | None:
     """The settings file: what `--config` names, else DIR/caldrift.toml, else ./caldrift.toml; None without one."""
     from monitor.config.loading import DEFAULT_FILE
@@ -115,7 +127,7 @@ def loaded(overrides: Mapping[str, object] | None = None, *, servers: bool = Tru
     if now.embedded is None:
         return load(config_file(), os.environ, flags)
     below = from_overrides(_EMBEDDED_DEFAULTS, "embedded", "--embedded")
-    if servers:
+    if servers and not os.environ.get(SUPERVISED):
         found = embedded_servers(now.embedded)
         running = {"kafka.bootstrap_servers": found["kafka"], "postgres.dsn": found["postgres"]}
         flags += from_overrides(running, "embedded", str(now.embedded / "servers.json"))

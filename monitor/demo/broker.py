@@ -56,7 +56,7 @@ def start_broker(folder: Path, port: int | None = None) -> Broker:
 
     Raises Unavailable, with the end of the broker's log, when it does not open its port.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     binary = broker_binary(folder)
     cluster_id = f"embedded-{uuid.uuid4().hex}"
     last_words = ""

@@ -80,7 +80,7 @@ def start_postgres(
     `binaries` is the folder of another installation's `postgres` and `initdb`; `hasty` gives up safety against a power
     cut. Raises Refused when the folder cannot be used as it is, Unavailable when the server does not start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     installation = _install(folder, binaries)
     data = folder / "data"
     if not (data / "PG_VERSION").exists():

@@ -67,6 +67,11 @@ class Ledger:
         if self.entries.pop(name, None) is not None:
             self._write()
 
+    def clear(self) -> None:
+        """Every process has ended in order."""
+        self.entries.clear()
+        self._write()
+
     def survivors(self) -> list[Started]:
         """The recorded processes that still run, of this start or of an earlier one."""
         return [entry for entry in self._read() if is_running(entry)]
@@ -86,8 +91,7 @@ class Ledger:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(entry.pid, number)
             left = _wait(left, seconds)
-        self.entries.clear()
-        self._write()
+        self.clear()
         return names
 
     def _read(self) -> list[Started]:

@@ -7,6 +7,9 @@ packages are given `now`.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from monitor.postgres.database import Connection
+from monitor.postgres.installation import StoredClock, read_clock
+
 
 def wall_now() -> datetime:
     """Wall time, in UTC."""
@@ -29,15 +32,18 @@ class Clock:
     def is_wall(self) -> bool:
         return self.rate == 1.0 and self.epoch_at == self.started_at
 
+    @property
+    def stored(self) -> StoredClock:
+        """The form in which the database keeps it."""
+        return StoredClock(self.epoch_at, self.started_at, self.rate)
+
     def now(self) -> datetime:
         """What the clock shows now."""
         return self.at(wall_now())
 
     def at(self, wall_at: datetime) -> datetime:
-        """What the clock shows at a wall time; at rate 1 and equal epochs that very time, to the microsecond."""
-        if self.is_wall:
-            return wall_at
-        return self.epoch_at + (wall_at - self.started_at) * self.rate
+        """What the clock shows at a wall time; the wall's own clock shows that very time, to the microsecond."""
+        return wall_at if self.is_wall else self.stored.at(wall_at)
 
     def wall(self, duration: timedelta) -> timedelta:
         """How long a duration of this clock takes by the wall."""
@@ -47,3 +53,9 @@ class Clock:
 def wall_clock(now: datetime) -> Clock:
     """A clock that shows wall time."""
     return Clock(epoch_at=now, started_at=now, rate=1.0)
+
+
+def load_clock(connection: Connection) -> Clock:
+    """The clock of the database. Raises Unavailable while it has none, that is before `db upgrade`."""
+    stored = read_clock(connection)
+    return Clock(stored.epoch_at, stored.started_at, stored.rate)

@@ -1,0 +1,111 @@
+"""`caldrift run`: every role in one command, on the user's servers or on embedded ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli import context
+
+if TYPE_CHECKING:
+    import threading
+
+    from monitor.config.sections import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    ingest_processes: Annotated[
+        int | None,
+        typer.Option("--ingest-processes", min=1, max=64, help="How many; default ingest.processes."),
+    ] = None,
+    volatile: Annotated[
+        bool, typer.Option("--volatile", hidden=True, help="The folder is thrown away afterwards: do not spare it.")
+    ] = False,
+) -> None:
+    """Run ingest, evaluate and web until Ctrl-C, on your servers or, with --embedded DIR, on servers of its own."""
+    from monitor.workers.lifeline import stop_event
+    from monitor.workers.logs import configure
+
+    configure()
+    stop = stop_event(supervised=False)
+    overrides = {"ingest.processes": ingest_processes}
+    folder = context.embedded()
+    if folder is not None:
+        raise typer.Exit(_run_embedded(folder, overrides, stop, volatile=volatile))
+    raise typer.Exit(_run_on_servers(context.settings(overrides), stop))
+
+
+def _run_on_servers(settings: "Settings", stop: "threading.Event") -> int:
+    """Run on servers that somebody else looks after; waits for Postgres, and refuses a schema that is not at head."""
+    from monitor.cli.service import Plan, Service
+
+    _require_schema(settings.postgres.dsn, stop)
+    plan = Plan(settings, settings.ingest.processes, settings.web.port)
+    return Service(plan, None, stop).run()
+
+
+def _require_schema(dsn: str, stop: "threading.Event") -> None:
+    import logging
+
+    from monitor.errors import Refused
+    from monitor.postgres.database import connect_waiting
+    from monitor.postgres.migration import current, engine_of, head
+
+    say = logging.getLogger("caldrift.supervisor").warning
+    connect_waiting(
+        dsn, "caldrift run", sleep=lambda seconds: _sleep(stop, seconds), say=say, stopped=stop.is_set
+    ).close()
+    with engine_of(dsn).connect() as connection:
+        found, wanted = current(connection), head()
+    if found != wanted:
+        raise Refused(
+            f"the database is at revision {found or 'none'} and this version needs {wanted}: run `caldrift db upgrade`"
+        )
+
+
+def _sleep(stop: "threading.Event", seconds: float) -> None:
+    stop.wait(seconds)
+
+
+def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threading.Event", *, volatile: bool) -> int:
+    """Run on an embedded Postgres and an embedded broker of the folder."""
+    from monitor.cli.service import Plan, Service
+    from monitor.demo.embedded import embedded_servers
+    from monitor.demo.ports import free_port
+    from monitor.postgres.migration import upgrade
+
+    settings = context.settings(overrides, servers=False)
+    with embedded_servers(folder, hasty=volatile) as servers:
+        addresses = {"kafka.bootstrap_servers": servers.broker.address, "postgres.dsn": servers.postgres.dsn}
+        settings = context.settings({**overrides, **addresses}, servers=False)
+        upgrade(servers.postgres.dsn)
+        _fix_clock(settings)
+        environment = {
+            "CALDRIFT_KAFKA__BOOTSTRAP_SERVERS": servers.broker.address,
+            "CALDRIFT_POSTGRES__DSN": servers.postgres.dsn,
+        }
+        web_port = free_port(settings.web.port)
+        plan = Plan(settings, settings.ingest.processes, web_port, environment, drains=not volatile)
+        service = Service(plan, servers, stop)
+        service.adopt_broker(servers)
+        return service.run()
+
+
+def _fix_clock(settings: "Settings") -> None:
+    """Give a new database the clock of the settings; one that is in use keeps its clock, and must agree with them."""
+    from monitor.postgres.database import connect
+    from monitor.postgres.installation import StoredClock, read_clock, set_clock
+    from monitor.workers.clock import wall_now
+
+    wanted = settings.clock
+    with connect(settings.postgres.dsn, "caldrift run") as connection:
+        stored = read_clock(connection)
+        if stored.rate == wanted.rate and wanted.epoch in {None, stored.epoch_at}:
+            return
+        now = wall_now()
+        set_clock(connection, StoredClock(wanted.epoch or now, now, wanted.rate))
