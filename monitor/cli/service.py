@@ -14,9 +14,9 @@ from monitor.config.sections import Settings
 from monitor.demo.embedded import EmbeddedServers
 from monitor.demo.ports import LOOPBACK, is_open
 from monitor.errors import CaldriftError
-from monitor.kafka.topics import create_topics
-from monitor.postgres.clusters import adopt_cluster, offsets
+from monitor.kafka.topics import create_topics, topic_spans
 from monitor.postgres.database import answering, connect
+from monitor.postgres.offsets import Reader, begin, read_offsets
 from monitor.workers.progress import published, wait_until_applied
 from monitor.workers.supervisor import Role, Supervisor
 
@@ -134,9 +134,11 @@ class Service:
 
     def adopt_broker(self, servers: EmbeddedServers) -> None:
         """Make a fresh broker the one that the offsets speak of, with both topics, empty."""
-        with answering(servers.postgres.dsn), connect(servers.postgres.dsn, "caldrift run") as connection:
-            adopt_cluster(connection, self._plan.settings.kafka.group_id, servers.broker.cluster_id)
         create_both_topics(self._plan.settings)
+        spans = topic_spans(kafka_access(self._plan.settings), self._plan.topics)
+        reader = Reader(self._plan.settings.kafka.group_id, servers.broker.cluster_id)
+        with answering(servers.postgres.dsn), connect(servers.postgres.dsn, "caldrift run") as connection:
+            begin(connection, reader, spans.first, spans.end, accept_new_cluster=True)
 
     def _drain(self) -> None:
         """Before the embedded broker forgets its log, wait until all of it is joined."""
@@ -150,7 +152,7 @@ class Service:
             with answering(servers.postgres.dsn), connect(servers.postgres.dsn, "caldrift run") as connection:
                 left = wait_until_applied(
                     ends,
-                    lambda: offsets(connection, group_id),
+                    lambda: {(row.topic, row.part): row.next_offset for row in read_offsets(connection, group_id)},
                     patience_seconds=DRAIN_PATIENCE_SECONDS,
                     stopped=lambda: self._stop.is_set() or not self._plan.ingest,
                 )
