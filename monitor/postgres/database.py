@@ -103,7 +103,7 @@ def answering(dsn: str) -> Iterator[None]:
 
 def is_lost(failure: BaseException) -> bool:
     """Whether the failure means that the connection is gone, or that the server is going down: connect again."""
-    if not isinstance(failure, psycopg.OperationalError | psycopg.InterfaceError):
+    if not isinstance(failure, psycopg.OperationalError | psycopg.InterfaceError) or is_conflict(failure):
         return False
     state = failure.sqlstate
     return state is None or state.startswith("08") or state in {"57P01", "57P02", "57P03", "57P05", "25P03"}
@@ -117,9 +117,9 @@ def is_conflict(failure: BaseException) -> bool:
 def place_of(dsn: str) -> str:
     """Host, port, database and user of a connection string in words; never its password."""
     given = _parsed(dsn)
-    host = given.get("host") or given.get("hostaddr") or "the local socket"
+    host = given.get("host") or given.get("hostaddr") or ""
     port = given.get("port") or "5432"
-    words = f"{host}:{port}" if not str(host).startswith("/") else f"{host} (port {port})"
+    words = f"{host}:{port}" if host and not host.startswith("/") else f"{host or 'the local socket'} (port {port})"
     details = [f"{name} {given[key]}" for key, name in (("dbname", "database"), ("user", "user")) if given.get(key)]
     return f"{words} ({', '.join(details)})" if details else words
 

@@ -1,0 +1,136 @@
+"""The schema: from nothing to head and back, equal to the metadata, in both layouts, by several at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from monitor.calibration.sketch import SUMS
+from monitor.errors import BadSettings, Refused, Unavailable
+from monitor.postgres import migration
+from monitor.postgres.database import Connection, connect
+from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS, metadata
+
+
+def differences(dsn: str) -> list[str]:
+    with migration.engine_of(dsn).connect() as connection:
+        assert migration.current(connection) == migration.head()
+        return migration.differences(connection)
+
+
+def relations(dsn: str) -> set[str]:
+    with connect(dsn, "test") as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        )
+        return {str(row[0]) for row in rows}
+
+
+def leaves(connection: Connection) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT relname, array_to_string(reloptions, ',') FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid"
+        " WHERE inhparent = 'pair'::regclass ORDER BY relname"
+    )
+    return [(str(name), str(options)) for name, options in rows]
+
+
+@pytest.mark.parametrize("ids", LAYOUTS)
+def test_the_schema_goes_up_down_and_up_again_and_equals_the_metadata_each_time(empty_database: str, ids: str) -> None:
+    assert migration.upgrade(empty_database, ids) == ids
+    assert differences(empty_database) == []
+    migration.downgrade(empty_database, "base")
+    assert relations(empty_database) == {"alembic_version", "alembic_version_pkc"}
+    assert migration.upgrade(empty_database, ids) == ids
+    assert differences(empty_database) == []
+
+
+def test_every_revision_can_be_undone_and_done_again_by_itself(empty_database: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "migrations")
+    steps = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+    for step in steps:
+        migration.upgrade(empty_database, revision=step)
+        before = relations(empty_database)
+        migration.downgrade(empty_database, "-1")
+        migration.upgrade(empty_database, revision=step)
+        assert relations(empty_database) == before
+
+
+def test_the_comparison_sees_what_was_changed_by_hand(database: str) -> None:
+    with connect(database, "test") as connection:
+        connection.execute("ALTER TABLE pair ADD COLUMN extra int")
+        connection.execute("ALTER TABLE reading ALTER COLUMN n DROP NOT NULL")
+        connection.execute("CREATE TABLE stray (id int)")
+    found = "\n".join(differences(database))
+    assert "extra" in found
+    assert "modify_nullable" in found
+    assert "stray" in found
+
+
+def test_two_upgrades_at_once_leave_one_schema(empty_database: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        layouts = list(pool.map(migration.upgrade, [empty_database] * 4))
+    assert layouts == ["hashed"] * 4
+    assert differences(empty_database) == []
+
+
+def test_the_layout_is_fixed_once(empty_database: str) -> None:
+    assert migration.upgrade(empty_database, "time-ordered") == "time-ordered"
+    assert migration.upgrade(empty_database) == "time-ordered"
+    with pytest.raises(Refused, match="stores time-ordered ids"):
+        migration.upgrade(empty_database, "hashed")
+
+
+def test_an_unknown_layout_is_a_bad_setting(empty_database: str) -> None:
+    with pytest.raises(BadSettings, match="hashed, time-ordered, got uuid"):
+        migration.upgrade(empty_database, "uuid")
+
+
+def test_a_failing_migration_leaves_nothing(empty_database: str) -> None:
+    with connect(empty_database, "test") as connection:
+        connection.execute("CREATE VIEW pane_v1 AS SELECT 1 AS one")
+    before = relations(empty_database)
+    with pytest.raises(Exception, match="pane_v1"):
+        migration.upgrade(empty_database)
+    assert relations(empty_database) == before
+
+
+def test_hashed_ids_go_to_partitions_with_room_for_updates(connection: Connection) -> None:
+    assert leaves(connection) == [(f"pair_hash_{i}", "fillfactor=75") for i in range(HASH_PARTITIONS)]
+
+
+def test_time_ordered_ids_go_to_a_partition_a_day_with_room_for_updates(time_ordered: Connection) -> None:
+    found = leaves(time_ordered)
+    assert len(found) == 100 + 1 + 7
+    assert {options for _, options in found} == {"fillfactor=75"}
+
+
+def test_a_server_that_is_away_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        migration.upgrade("postgresql://127.0.0.1:1/nothing?connect_timeout=2")
+
+
+def test_the_sums_of_the_tables_are_those_of_the_sketch_in_its_order() -> None:
+    assert SUM_COLUMNS == SUMS
+
+
+def test_every_table_and_unit_is_described() -> None:
+    for table in metadata.sorted_tables:
+        assert table.comment, table.name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO installation (id, ids, clock_epoch_at, clock_started_at) VALUES (2, 'hashed', now(), now())",
+        "UPDATE installation SET ids = 'uuid'",
+        "UPDATE installation SET clock_rate = 0",
+        "INSERT INTO retention_floor (id, floor_at) VALUES (2, now())",
+    ],
+)
+def test_rows_that_must_be_single_and_valid_are(connection: Connection, statement: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(statement.encode())
