@@ -149,7 +149,7 @@ def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
 def _delays(rows: JoinedRows, label: LabelColumns, outcome: Floats, group: Int16s, sign: int) -> Part:
     kept = np.flatnonzero(~np.isnan(outcome))
     bucket = delay_bucket(label.labelled_us[kept] - rows.predicted_us[kept])
-    keys = [rows.segment_set[kept], group[kept], rows.predicted_us[kept] // HOUR_US, bucket]
+    keys = (rows.segment_set[kept], group[kept], rows.predicted_us[kept] // HOUR_US, bucket)
     return keys, np.full((1, len(kept)), sign, np.int64)
 
 
