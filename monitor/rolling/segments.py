@@ -101,13 +101,15 @@ class SegmentScheme:
 
     def raw_key(self, prediction: Prediction) -> Hashable:
         """A cheap key: predictions with equal raw keys have equal segment keys, which may be kept by it."""
-        of_event = tuple(self._place(name, getattr(prediction, name)) for name in self._of_event)
-        if not prediction.segments:
-            return prediction.model, prediction.model_version, of_event, tuple(prediction.signals)
-        places = [
-            item if isinstance(item[1], str) else (item[0], self._place(*item)) for item in prediction.segments.items()
-        ]
-        return prediction.model, prediction.model_version, of_event, tuple(prediction.signals), *places
+        segments = prediction.segments
+        values: tuple[Hashable, ...] = tuple(segments.values())
+        for value in values:
+            if type(value) is float:
+                values = tuple(self._place(name, raw) for name, raw in segments.items())
+                break
+        if self._of_event:
+            values += tuple(self._place(name, getattr(prediction, name)) for name in self._of_event)
+        return prediction.model, prediction.model_version, tuple(segments), values, tuple(prediction.signals)
 
     def _place(self, source: str, raw: str | float | None) -> Hashable:
         """What remains of a raw value once numbers have fallen between their cut points."""
