@@ -240,7 +240,7 @@ def checked(sketch: Sketch) -> Sketch:
 
     A correction subtracts what was added before, so a negative count means that something was counted wrongly.
     """
-    if len(sketch.cells) and not (0 <= int(sketch.cells[0]) and int(sketch.cells[-1]) < CELLS):
+    if len(sketch.cells) and not (int(sketch.cells[0]) >= 0 and int(sketch.cells[-1]) < CELLS):
         raise Refused(f"defect: a cell outside 0..{CELLS - 1}")
     for row in (Row.N_PRED, Row.N, Row.C, Row.C2, Row.Y, Row.CY):
         _refuse_where(sketch, sketch.row(row) < 0, row, "is below zero")

@@ -1,0 +1,115 @@
+"""Exact sums by bin of confidence, for one sketch or for many at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.calibration.cells import (
+    RANK,
+    UNIT,
+    Edges,
+    FloatArray,
+    Int16Array,
+    Int64Array,
+    bin_of_cells,
+    position,
+)
+from monitor.calibration.sketch import Row, Sketch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bins:
+    """Sums of the labelled predictions in each bin: int64 of shape (..., bins), additive like the sketch itself.
+
+    `n` labels; `sum_c`, `sum_c2`, `sum_y` of confidence, its square and outcome in 1e-9.
+    """
+
+    n: Int64Array
+    sum_c: Int64Array
+    sum_c2: Int64Array
+    sum_y: Int64Array
+
+    @property
+    def gap(self) -> FloatArray:
+        """Sum of confidence minus outcome in each bin, in labels; positive means over-confident."""
+        return np.asarray((self.sum_c - self.sum_y) / UNIT)
+
+    @property
+    def total(self) -> Int64Array:
+        """Labels over all bins, of shape (...)."""
+        return np.asarray(self.n.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ordered:
+    """The cells of one sketch that hold labels, in order of confidence; all arrays of shape (k,).
+
+    `n` labels, `right` sum of outcomes (float), `position` in 0..1, and the sums of the sketch that belong to them.
+    """
+
+    cells: Int16Array
+    n: Int64Array
+    right: FloatArray
+    position: FloatArray
+    sums: Int64Array
+
+
+def ordered(sketch: Sketch) -> Ordered:
+    """The labelled part of a sketch in order of confidence."""
+    labelled = np.flatnonzero(sketch.sums[Row.N])
+    by_rank = labelled[np.argsort(RANK[sketch.cells[labelled]])]
+    cells, sums = sketch.cells[by_rank], sketch.sums[:, by_rank]
+    n = sums[Row.N]
+    return Ordered(cells, n, sums[Row.Y] / UNIT, position(cells, n, sums[Row.C]), sums)
+
+
+def equal_width(sketch: Sketch, count: int, edges: Edges) -> Bins:
+    """Sums by equal-width bin, shape (count,)."""
+    return grouped(bin_of_cells(count, edges)[sketch.cells], sketch.sums, count)
+
+
+def equal_width_of_many(sketches: Sequence[Sketch], count: int, edges: Edges) -> Bins:
+    """Sums by series and equal-width bin, shape (len(sketches), count)."""
+    if not sketches:
+        return Bins(*np.zeros((4, 0, count), dtype=np.int64))
+    sizes = [len(sketch.cells) for sketch in sketches]
+    series = np.repeat(np.arange(len(sketches), dtype=np.int64), sizes)
+    cells = np.concatenate([sketch.cells for sketch in sketches])
+    sums = np.concatenate([sketch.sums[: Row.CY] for sketch in sketches], axis=1)
+    flat = grouped(series * count + bin_of_cells(count, edges)[cells], sums, len(sketches) * count)
+    return Bins(*(part.reshape(len(sketches), count) for part in (flat.n, flat.sum_c, flat.sum_c2, flat.sum_y)))
+
+
+def equal_mass_bins(view: Ordered, count: int) -> Int64Array:
+    """Which of `count` bins of nearly equal mass each cell belongs to, shape (k,), by the middle rank of the cell.
+
+    Cells are never cut: equal confidences share a bin, so some bins may be larger and some empty.
+    """
+    below = np.cumsum(view.n) - view.n
+    return np.asarray((2 * below + view.n) * count // (2 * int(view.n.sum())))
+
+
+def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
+    """Sums by bin number 0..count-1, exact: bins (k,), sums (rows, k) with rows as in `Row`."""
+    rows = np.zeros((4, count), dtype=np.int64)
+    for out, row in zip(rows, (Row.N, Row.C, Row.C2, Row.Y), strict=True):
+        np.add.at(out, bins, sums[row])
+    return Bins(*rows)
+
+
+def equal_mass(sketch: Sketch, count: int) -> Bins:
+    """Sums by bin of nearly equal mass, shape (count,); the sketch holds at least one label."""
+    view = ordered(sketch)
+    return grouped(equal_mass_bins(view, count), view.sums, count)
+
+
+def ece_of(bins: Bins) -> float:
+    """ECE of the bins of one sketch, shape (bins,), which hold at least one label."""
+    return int(np.abs(bins.sum_c - bins.sum_y).sum()) / (int(bins.total) * UNIT)
+
+
+def mce_of(bins: Bins) -> float:
+    """MCE of the bins of one sketch, shape (bins,), which hold at least one label."""
+    used = bins.n > 0
+    return float((np.abs(bins.sum_c - bins.sum_y)[used] / (bins.n[used] * UNIT)).max())
