@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from monitor.cli import config, context, run
+from monitor.cli import config, context, demo, run
 from monitor.errors import BadSettings, CaldriftError, Unavailable
 
 #: A mistake of ours: the supervisor starts such a role again, while 1 and 2 are answers that stand.
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 
 config.register(app)
+demo.register(app)
 run.register(app)
 
 

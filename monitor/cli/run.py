@@ -26,13 +26,16 @@ def run(
     volatile: Annotated[
         bool, typer.Option("--volatile", hidden=True, help="The folder is thrown away afterwards: do not spare it.")
     ] = False,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", hidden=True, help="Stop when standard input ends.")
+    ] = False,
 ) -> None:
     """Run ingest, evaluate and web until Ctrl-C, on your servers or, with --embedded DIR, on servers of its own."""
     from monitor.workers.lifeline import stop_event
     from monitor.workers.logs import configure
 
     configure()
-    stop = stop_event(supervised=False)
+    stop = stop_event(supervised=supervised)
     overrides = {"ingest.processes": ingest_processes}
     folder = context.embedded()
     if folder is not None:
@@ -84,7 +87,7 @@ def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threadi
         addresses = {"kafka.bootstrap_servers": servers.broker.address, "postgres.dsn": servers.postgres.dsn}
         settings = context.settings({**overrides, **addresses}, servers=False)
         upgrade(servers.postgres.dsn)
-        _fix_clock(settings)
+        servers.clock = _fix_clock(settings)
         environment = {
             "CALDRIFT_KAFKA__BOOTSTRAP_SERVERS": servers.broker.address,
             "CALDRIFT_POSTGRES__DSN": servers.postgres.dsn,
@@ -96,8 +99,11 @@ def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threadi
         return service.run()
 
 
-def _fix_clock(settings: "Settings") -> None:
-    """Give a new database the clock of the settings; one that is in use keeps its clock, and must agree with them."""
+def _fix_clock(settings: "Settings") -> dict[str, str | float]:
+    """Give a new database the clock of the settings; one that is in use keeps its clock, and must agree with them.
+
+    Returns the clock that holds, as servers.json shows it.
+    """
     from monitor.postgres.database import connect
     from monitor.postgres.installation import StoredClock, read_clock, set_clock
     from monitor.workers.clock import wall_now
@@ -105,7 +111,12 @@ def _fix_clock(settings: "Settings") -> None:
     wanted = settings.clock
     with connect(settings.postgres.dsn, "caldrift run") as connection:
         stored = read_clock(connection)
-        if stored.rate == wanted.rate and wanted.epoch in {None, stored.epoch_at}:
-            return
-        now = wall_now()
-        set_clock(connection, StoredClock(wanted.epoch or now, now, wanted.rate))
+        if stored.rate != wanted.rate or wanted.epoch not in {None, stored.epoch_at}:
+            now = wall_now()
+            set_clock(connection, StoredClock(wanted.epoch or now, now, wanted.rate))
+            stored = read_clock(connection)
+    return {
+        "epoch_at": stored.epoch_at.isoformat(),
+        "started_at": stored.started_at.isoformat(),
+        "rate": stored.rate,
+    }

@@ -35,6 +35,7 @@ class EmbeddedServers:
     postgres: PostgresServer
     broker: Broker
     lock: IO[str] = field(repr=False)
+    clock: Mapping[str, str | float] = field(default_factory=dict)
 
     def pids(self) -> dict[str, int]:
         """Process ids of the servers themselves, not of their guards."""
@@ -71,6 +72,7 @@ class EmbeddedServers:
             "postgres": self.postgres.dsn,
             "web": web,
             "cluster_id": self.broker.cluster_id,
+            "clock": dict(self.clock),
             "pids": {"supervisor": os.getpid(), **self.pids(), **pids},
         }
         write_atomically(self.folder / "servers.json", json.dumps(content, indent=1).encode())

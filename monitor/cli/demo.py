@@ -1,0 +1,177 @@
+"""`caldrift demo`: the shipped service on embedded servers of its own, and simulated traffic into its broker."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+PREFIX: Final = "caldrift-demo-"
+READY_SECONDS: Final = 90.0
+STOP_SECONDS: Final = 40.0
+
+SETTINGS: Final = """\
+[windows]
+lengths = ["1d", "7d"]
+maturity = "12h"
+evaluate_every = "1s"
+
+[segments.dimensions.difficulty]
+field = "prompt_tokens"
+cuts = [200, 1000]
+names = ["easy", "medium", "hard"]
+
+[clock]
+rate = {rate}
+
+[web]
+port = {port}
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The page's port; another where it is taken.")] = 8321,
+    rate: Annotated[float, typer.Option(min=1.0, help="Seconds of the demo's clock in one second.")] = 3600.0,
+    history: Annotated[int, typer.Option(min=0, help="Predictions of the month before the start.")] = 75_000,
+    per_second: Annotated[float, typer.Option(min=0.0, help="Live predictions a second.")] = 120.0,
+    drift_after: Annotated[
+        float, typer.Option(min=0.0, help="Seconds of live traffic before a segment drifts.")
+    ] = 30.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
+) -> None:
+    """Watch simulated models through the real service: nothing is installed, and nothing is left behind."""
+    from monitor.workers.lifeline import stop_event
+
+    stop = stop_event(supervised=False)
+    with _temporary_folder() as folder:
+        (folder / "caldrift.toml").write_text(SETTINGS.format(rate=rate, port=port), encoding="utf-8")
+        with _child(_service_command(folder), folder / "service.log") as service:
+            servers = _wait_until_ready(folder, service, stop.is_set)
+            if servers is None:
+                raise typer.Exit(_failed(service, folder / "service.log", stopped=stop.is_set()))
+            print(f"{servers['web']}  is the page to look at; Ctrl-C stops the demo and removes it", flush=True)
+            document = _traffic_settings(servers, history, per_second, drift_after, seed)
+            with _child(_traffic_command(document), folder / "traffic.log"):
+                while not stop.wait(0.2) and service.poll() is None:
+                    pass
+            if not stop.is_set():
+                raise typer.Exit(_failed(service, folder / "service.log", stopped=False))
+
+
+def _service_command(folder: Path) -> list[str]:
+    command = [sys.executable, "-P", "-m", "monitor.cli.app", "--embedded", str(folder)]
+    return [*command, "run", "--volatile", "--supervised"]
+
+
+def _traffic_command(document: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "monitor.demo.traffic", document]
+
+
+def _traffic_settings(
+    servers: dict[str, object], history: int, per_second: float, drift_after: float, seed: int
+) -> str:
+    import msgspec
+
+    from monitor.demo.traffic import TrafficSettings
+
+    clock = msgspec.convert(servers["clock"], dict[str, str | float])
+    settings = TrafficSettings(
+        bootstrap=str(servers["kafka"]),
+        predictions_topic="predictions",
+        labels_topic="labels",
+        epoch_at=datetime.fromisoformat(str(clock["epoch_at"])),
+        started_at=datetime.fromisoformat(str(clock["started_at"])),
+        rate=float(clock["rate"]),
+        seed=seed,
+        history=history,
+        per_second=per_second,
+        drift_after_seconds=drift_after,
+    )
+    return msgspec.json.encode(settings).decode()
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that is removed at the end, and with it those of earlier demos that were killed."""
+    _sweep(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove our folders of demos that nobody runs any more, after ending what a kill left running in them."""
+    from monitor.demo.embedded import is_owned
+    from monitor.demo.processes import Ledger
+
+    for folder in parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            abandoned = (folder / "lock").exists() and not is_owned(folder)
+            if folder.is_dir() and folder.stat().st_uid == os.geteuid() and abandoned:
+                Ledger(folder / "processes.json").end_survivors()
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _child(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with this block, in order where it can, and with this process however that ends."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALDRIFT_")}
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(
+    folder: Path, service: subprocess.Popen[bytes], stopped: Callable[[], bool]
+) -> dict[str, object] | None:
+    """The addresses, once the service is ready; None when it ended, was stopped, or took too long."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and service.poll() is None and not stopped():
+        with contextlib.suppress(FileNotFoundError):
+            found: dict[str, object] = json.loads((folder / "servers.json").read_bytes())
+            return found
+        time.sleep(0.05)
+    return None
+
+
+def _failed(service: subprocess.Popen[bytes], log: Path, *, stopped: bool) -> int:
+    """The exit status of a demo that did not come up or went down by itself; says why, from the service's log."""
+    if stopped:
+        return 0
+    print("caldrift: the demo's service did not run; the end of its log:", file=sys.stderr)
+    print("\n".join(log.read_text(errors="replace").splitlines()[-15:]), file=sys.stderr)
+    return service.poll() or 1
