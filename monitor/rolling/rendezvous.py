@@ -1,0 +1,136 @@
+"""The join of files, in memory: the same winners, outcomes and counts as the rows of `pair` in Postgres.
+
+The first prediction of an id wins, by order of arrival; the greatest label wins, by `label_order`. Columns are kept,
+not objects: about 100 bytes a prediction and 60 a label, besides the texts they bear.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from monitor.calibration.sketch import Sketch
+from monitor.events.identity import Ids
+from monitor.events.messages import IdScope, Label, Prediction
+from monitor.rolling.arrivals import NONE, IsPrimary, LabelArrivals, PredictionArrivals, dense
+from monitor.rolling.batches import LabelBatch, PredictionColumns, label_batch, prediction_columns
+from monitor.rolling.bound import SeriesBound
+from monitor.rolling.deltas import Delta, delta_of, merge
+from monitor.rolling.fanout import by_series, route_names, routes
+from monitor.rolling.rows import Int32s, Int64s
+from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName
+from monitor.rolling.stacks import regrouped, series_of, sketches
+
+CHUNK: Final = 100_000
+"""Rows turned into a delta at once, to bound the memory that takes."""
+
+_RAW_KEYS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a rendezvous came to."""
+
+    delta: Delta
+    keys: tuple[SegmentKey, ...]
+    """By the id of the segment set."""
+    groups: Mapping[int, str]
+    """Names of the source groups that the delta holds; 0 is ''."""
+    counts: Mapping[str, int]
+    """predictions and labels as they came, pairs (retracted ones left out), duplicate_prediction, prediction_conflict, duplicate_label,
+    outdated_label, correction, retraction, orphan_label, folded_value, label_incomparable."""
+
+
+class Rendezvous:
+    """Takes predictions and labels in any order of calls; `join` then gives the statistics of everything taken."""
+
+    def __init__(
+        self, scheme: SegmentScheme, bound: SeriesBound, is_primary: IsPrimary, id_scope: IdScope = "global"
+    ) -> None:
+        self._scheme, self._bound, self._is_primary, self._id_scope = scheme, bound, is_primary, id_scope
+        self._keys: dict[SegmentKey, int] = {}
+        self._sets: dict[Hashable, int] = {}
+        self._folded = 0
+        self._predictions: list[PredictionColumns] = []
+        self._segment_sets: list[Int32s] = []
+        self._labels: list[LabelBatch] = []
+
+    def add_predictions(self, predictions: Sequence[Prediction]) -> None:
+        """Take predictions, in their order of arrival."""
+        if predictions:
+            columns = prediction_columns(predictions, self._id_scope)
+            # References and the like decide nothing here.
+            self._predictions.append(replace(columns, numbers=None, reference=None, chain_id=None, step=None))
+            self._segment_sets.append(np.fromiter(map(self._segment_set, predictions), np.int32, len(predictions)))
+
+    def add_labels(self, labels: Sequence[Label]) -> None:
+        """Take labels, in their order of arrival."""
+        if labels:
+            self._labels.append(label_batch(labels, self._id_scope))
+
+    def _segment_set(self, prediction: Prediction) -> int:
+        raw = self._scheme.raw_key(prediction)
+        known = self._sets.get(raw)
+        if known is not None:
+            return known
+        key, folded = self._bound.admit(self._scheme.segment_key(prediction))
+        self._folded += folded
+        if len(self._sets) >= _RAW_KEYS:
+            self._sets.clear()
+        return self._sets.setdefault(raw, self._keys.setdefault(key, len(self._keys)))
+
+    def join(self) -> Joined:
+        """The statistics of all that was taken, and what there was to count."""
+        predictions = PredictionArrivals(self._predictions, self._segment_sets)
+        labels = LabelArrivals(self._labels, self._is_primary)
+        group = _numbered(predictions.ids, labels.ids)
+        of_prediction, of_label = group[: len(predictions)], group[len(predictions) :]
+        n_groups = int(group.max(initial=NONE)) + 1
+        first = _first(of_prediction, n_groups)
+        winner, counts = labels.winners(of_label, n_groups)
+        kept = np.sort(first[first != NONE])
+        label_of_row = winner[of_prediction[kept]]
+        deltas = [
+            delta_of(predictions.rows(rows, labels.columns(label_of_row[place : place + CHUNK])))
+            for place in range(0, len(kept), CHUNK)
+            for rows in (kept[place : place + CHUNK],)
+        ]
+        delta = merge(*deltas)
+        counts |= predictions.repeated(of_prediction, first)
+        counts["orphan_label"] = int(np.count_nonzero((winner != NONE) & (first == NONE)))
+        counts["pairs"] = labels.valid(label_of_row)
+        counts["folded_value"] = self._folded
+        counts["label_incomparable"] = delta.counts.get("label_incomparable", 0)
+        return Joined(delta, tuple(self._keys), labels.groups, counts)
+
+
+def series_sketches(joined: Joined, main_signal: str) -> dict[SeriesName, Sketch]:
+    """The sketch of each series over all time."""
+    named = {
+        (number, group): route_names(joined.keys[number], main_signal, joined.groups[group])
+        for number, group in sorted(routes(joined.delta))
+    }
+    names = dict.fromkeys(name for by_signal in named.values() for each in by_signal for name in each)
+    ids = {name: number for number, name in enumerate(names)}
+    stack = by_series(
+        joined.delta,
+        {route: [[ids[name] for name in each] for each in by_signal] for route, by_signal in named.items()},
+    )
+    whole = regrouped(stack, np.ones(len(stack), np.bool_), series_of(stack.keys))
+    every = list(names)
+    return {every[number]: sketch for number, sketch in sketches(whole)}
+
+
+def _numbered(*ids: Ids) -> Int64s:
+    """A number for each id, equal for equal ones, 0.. without gaps."""
+    halves = np.frombuffer(b"".join(each.tobytes() for each in ids), np.uint64).reshape(-1, 2)
+    return dense([halves[:, 0], halves[:, 1]])
+
+
+def _first(group: Int64s, n_groups: int) -> Int64s:
+    """The place of each group's first row, -1 for none."""
+    first = np.full(n_groups, NONE, np.int64)
+    places = np.arange(len(group))
+    first[group[::-1]] = places[::-1]
+    return first
