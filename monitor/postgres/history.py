@@ -9,14 +9,9 @@ from monitor.postgres.tables import SUM_COLUMNS
 SERIES_A_STEP: Final = 100
 
 _FIRST_EXCESS: Final = SUM_COLUMNS.index("excess_w")
-_SUMMED: Final = ", ".join(f"sum({name})::bigint AS {name}" for name in SUM_COLUMNS)
-_NOT_ALL_ZERO: Final = " OR ".join(f"sum({name}) <> 0" for name in SUM_COLUMNS)
-_ARRAYS: Final = ", ".join(
-    f"array_agg(coalesce({name}, 0) ORDER BY cell)"
-    + (f" FILTER (WHERE {name} IS NOT NULL)" if place >= _FIRST_EXCESS else "")
-    + f" AS {name}"
-    for place, name in enumerate(SUM_COLUMNS)
-)
+_SUMMED: Final = ", ".join(f"sum(u.{name})::bigint AS {name}" for name in SUM_COLUMNS)
+_NOT_ALL_ZERO: Final = " OR ".join(f"sum(u.{name}) <> 0" for name in SUM_COLUMNS)
+_ARRAYS: Final = ", ".join(f"array_agg(coalesce({name}, 0) ORDER BY cell) AS {name}" for name in SUM_COLUMNS)
 _STORED: Final = ", ".join(
     f"coalesce(c.{name}, '{{}}')" if place < _FIRST_EXCESS else f"CASE WHEN 0 <> ANY (c.{name}) THEN c.{name} END"
     for place, name in enumerate(SUM_COLUMNS)
@@ -39,9 +34,9 @@ WITH row_of AS (
     WHERE h.series = r.series AND h.pane_start = r.pane_start AND h.known_at = r.known_at
     RETURNING b.base_start, h.*
 ), cell_sum AS (
-    SELECT series, base_start, cell, {_SUMMED}
-    FROM gone, unnest(cells, {", ".join(f"gone.{name}" for name in SUM_COLUMNS)}) AS u (cell, {_NAMES})
-    GROUP BY series, base_start, cell HAVING {_NOT_ALL_ZERO}
+    SELECT series, base_start, u.cell, {_SUMMED}
+    FROM gone, unnest(gone.cells, {", ".join(f"gone.{name}" for name in SUM_COLUMNS)}) AS u (cell, {_NAMES})
+    GROUP BY series, base_start, u.cell HAVING {_NOT_ALL_ZERO}
 ), c AS (
     SELECT series, base_start, array_agg(cell ORDER BY cell) AS cells, {_ARRAYS}
     FROM cell_sum GROUP BY series, base_start
