@@ -1,0 +1,63 @@
+"""`caldrift web`: the pages, the API and /metrics."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli import context
+
+if TYPE_CHECKING:
+    from monitor.config.sections import Settings
+    from monitor.web.options import WebOptions
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("web")(web)
+
+
+def web(
+    host: Annotated[str | None, typer.Option(help="Address to listen at; default web.host.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port; 0 takes a free one.")] = None,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", hidden=True, help="End when standard input does.")
+    ] = False,
+) -> None:
+    """Serve the pages, the API and /metrics, and nothing else, until Ctrl-C."""
+    from monitor.postgres.database import connect
+    from monitor.postgres.migration import head
+    from monitor.web.app import create_app
+    from monitor.web.connections import Connections
+    from monitor.web.server import serve
+    from monitor.workers.lifeline import stop_event
+    from monitor.workers.logs import configure
+
+    configure()
+    settings = context.settings({"web.host": host, "web.port": port})
+    options = web_options(settings)
+    dsn = settings.postgres.dsn
+    connections = Connections(lambda: connect(dsn, "caldrift web", statement_timeout_seconds=STATEMENT_SECONDS))
+    app = create_app(options, connections, head())
+    raise typer.Exit(serve(app, options.host, settings.web.port, stop_event(supervised=supervised)))
+
+
+STATEMENT_SECONDS = 10.0
+
+
+def web_options(settings: "Settings") -> "WebOptions":
+    """What the web role is told, from the settings."""
+    from monitor.config.values import windows
+    from monitor.web.options import WebOptions
+
+    return WebOptions(
+        windows=tuple(window.name for window in windows(settings)),
+        group_id=settings.kafka.group_id,
+        labels_topic=settings.kafka.labels_topic,
+        main_signal=settings.events.main_signal,
+        min_labels=settings.readings.min_labels,
+        host=settings.web.host,
+        token=settings.web.token.get_secret_value() if settings.web.token else None,
+        open=settings.web.open,
+        allowed_hosts=settings.web.allowed_hosts,
+        max_metric_series=settings.web.max_metric_series,
+    )

@@ -1,0 +1,242 @@
+"""Every exported metric: its name, unit, labels and meaning, and how a snapshot of the database becomes samples. Pure.
+
+Names keep to Prometheus' rules: base units, `_total` on counters, ratios from 0 to 1. Labels hold models, segments and
+topics, never ids of events. Samples are made anew for every scrape, so a series that is retired vanishes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+Kind = Literal["counter", "gauge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric. `name` is as it is queried, a counter's `_total` included; `unit` is what 1 means."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+_SERIES: Final = ("model", "signal", "segment", "window")
+_PREFIX: Final = "caldrift_"
+
+BUILD = Family("caldrift_build_info", "gauge", "always 1", ("version", "python_version"), "Which version this is.")
+DATABASE_UP = Family(
+    "caldrift_database_up",
+    "gauge",
+    "1 or 0",
+    (),
+    "Whether the database could be read for this scrape; without it the other families are absent.",
+)
+RECORDS = Family(
+    "caldrift_kafka_records_total",
+    "counter",
+    "records",
+    ("topic",),
+    "Records read and applied, by the offsets that are stored.",
+)
+LAG = Family(
+    "caldrift_kafka_consumer_lag_records",
+    "gauge",
+    "records",
+    ("topic", "partition"),
+    "Records between the next offset and the end of the partition when last seen.",
+)
+LAST_BATCH = Family(
+    "caldrift_kafka_last_batch_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    ("topic",),
+    "When a batch of the topic was last applied.",
+)
+DEAD_LETTERS = Family(
+    "caldrift_dead_letter_records",
+    "gauge",
+    "records",
+    ("topic", "reason"),
+    "Records that could not be used and are kept; retention and replay make it fall.",
+)
+EVENTS = Family(
+    "caldrift_events_total",
+    "counter",
+    "events",
+    ("model", "event"),
+    "Events by what became of them (joined, duplicate_label, correction, ...), each counted exactly once.",
+)
+COVERAGE = Family(
+    "caldrift_label_coverage_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    ("model", "window"),
+    "Share of the predictions in the window that have a label.",
+)
+DELAY = Family(
+    "caldrift_label_delay_median_seconds",
+    "gauge",
+    "seconds",
+    ("model", "window"),
+    "Median time from a prediction to its label.",
+)
+ECE = Family(
+    "caldrift_calibration_ece_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Expected calibration error over equal-width bins.",
+)
+ECE_LOW = Family(
+    "caldrift_calibration_ece_ci_lower_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Lower end of the interval of the expected calibration error.",
+)
+ECE_HIGH = Family(
+    "caldrift_calibration_ece_ci_upper_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Upper end of the interval of the expected calibration error.",
+)
+NULL_LOW = Family(
+    "caldrift_calibration_ece_null_lower_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Lower end of the null band: what a calibrated model would show with as many labels.",
+)
+NULL_HIGH = Family(
+    "caldrift_calibration_ece_null_upper_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Upper end of the null band; an expected calibration error above it is more than chance.",
+)
+GAP = Family(
+    "caldrift_calibration_mean_gap_ratio",
+    "gauge",
+    "ratio -1 to 1",
+    _SERIES,
+    "Mean confidence minus share right; positive means over-confident.",
+)
+BRIER = Family("caldrift_calibration_brier_score", "gauge", "0 to 1", _SERIES, "Mean squared error of the confidence.")
+LABELLED = Family(
+    "caldrift_window_labelled_samples", "gauge", "predictions", _SERIES, "Labelled predictions in the window."
+)
+PREDICTED = Family(
+    "caldrift_window_predictions", "gauge", "predictions", _SERIES, "Predictions in the window, labelled or not."
+)
+WINDOW_AT = Family(
+    "caldrift_window_last_evaluated_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    ("model",),
+    "When the model was last evaluated.",
+)
+ACTIVE = Family(
+    "caldrift_segments_active",
+    "gauge",
+    "series",
+    ("model",),
+    "Series (signal and segment) of the model that have a reading.",
+)
+DROPPED = Family(
+    "caldrift_segments_dropped",
+    "gauge",
+    "series",
+    ("model",),
+    "Series of the model that are left out here, because only whole models and the worst series are shown.",
+)
+DELTAS = Family(
+    "caldrift_deltas_waiting", "gauge", "batches", (), "Batches that are joined and wait for the evaluation."
+)
+EVALUATED_AT = Family(
+    "caldrift_evaluation_last_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    (),
+    "When the leader last evaluated.",
+)
+EVALUATION_TOOK = Family(
+    "caldrift_evaluation_last_duration_seconds", "gauge", "seconds", (), "How long the last evaluation took."
+)
+CLOCK = Family(
+    "caldrift_clock_timestamp_seconds",
+    "gauge",
+    "seconds since 1970",
+    (),
+    "The service's clock: wall time, or the scaled clock of a demonstration. Compare timestamps with this.",
+)
+SILENCE = Family(
+    "caldrift_role_silence_seconds",
+    "gauge",
+    "seconds",
+    ("role",),
+    "Wall time since the role's most recent sign of life.",
+)
+
+FAMILIES: Final = (
+    BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
+    NULL_LOW, NULL_HIGH, GAP, BRIER, LABELLED, PREDICTED, WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT,
+    EVALUATION_TOOK, CLOCK, SILENCE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a family; `labels` in the order of `Family.labels`."""
+
+    family: Family
+    labels: tuple[str, ...]
+    value: float
+
+
+class SnapshotCollector(Collector):
+    """Gives a registry the samples of one moment, grouped by family, in the order of FAMILIES."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._samples: Mapping[str, list[Sample]] = {family.name: [] for family in FAMILIES}
+        for sample in samples:
+            self._samples[sample.family.name].append(sample)
+
+    def collect(self) -> Iterator[Metric]:
+        for family in FAMILIES:
+            samples = self._samples[family.name]
+            if samples:
+                yield _metric(family, samples)
+
+
+def registry_of(samples: Iterable[Sample]) -> CollectorRegistry:
+    """A registry that holds exactly these samples, ready to be written in any exposition format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SnapshotCollector(samples))
+    return registry
+
+
+def _metric(family: Family, samples: Sequence[Sample]) -> Metric:
+    of_kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = of_kind(family.name.removesuffix("_total"), family.meaning.removesuffix("."), labels=family.labels)
+    for sample in samples:
+        metric.add_metric(list(sample.labels), sample.value)
+    return metric
+
+
+def reference() -> str:
+    """The table of all metrics in Markdown, as docs/metrics.md has it."""
+    rows = (
+        f"| `{family.name}` | {family.kind} | {family.unit} | "
+        f"{', '.join(f'`{label}`' for label in family.labels) or 'none'} | {family.meaning} |"
+        for family in FAMILIES
+    )
+    return "\n".join(("| name | kind | unit | labels | meaning |", "|---|---|---|---|---|", *rows, ""))

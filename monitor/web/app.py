@@ -1,0 +1,147 @@
+"""The web application: pages, API, metrics and probes behind one guard."""
+
+from __future__ import annotations
+
+import logging
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from monitor.errors import BadInput, Unavailable
+from monitor.postgres.pages import schema_revision
+from monitor.web import api, exposition, pages
+from monitor.web.connections import Connections
+from monitor.web.guard import COOKIE, Guard, is_token, local_path, session_of
+from monitor.web.layout import VERSION, Layout
+from monitor.web.options import WebOptions, check
+from monitor.web.seriespage import UnknownSeriesError
+
+LOG = logging.getLogger(__name__)
+RETRY_SECONDS = 5
+LARGEST_FORM = 4096
+
+
+def create_app(options: WebOptions, connections: Connections, revision: str) -> FastAPI:
+    """The application. `revision` is that of the schema which this version needs, for /readyz.
+
+    Raises BadSettings when the options would open it to other machines without a token.
+    """
+    check(options)
+    app = FastAPI(title="caldrift", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    layout = Layout(refresh_seconds=options.refresh_seconds, signed_in=options.token is not None)
+    app.include_router(pages.router(connections, layout, options))
+    app.include_router(api.router(connections, options))
+    app.include_router(exposition.router(connections, options))
+    app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
+    _add_probes(app, connections, revision)
+    _add_sign_in(app, layout, options.token)
+    _add_failures(app, layout)
+    app.add_middleware(Guard, token=options.token, allowed_hosts=options.allowed_hosts)
+    return app
+
+
+def _add_probes(app: FastAPI, connections: Connections, revision: str) -> None:
+    @app.get("/livez", include_in_schema=False)
+    def livez() -> PlainTextResponse:
+        """The process answers: true even while the database is away."""
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz() -> PlainTextResponse:
+        """The database answers and has this version's tables."""
+        try:
+            with connections.reading() as connection:
+                current = schema_revision(connection) == revision
+        except Unavailable as failure:
+            LOG.warning("not ready: %s", failure)
+            return PlainTextResponse("the database does not answer\n", 503)
+        if not current:
+            return PlainTextResponse("the database has another version's tables: caldrift db upgrade\n", 503)
+        return PlainTextResponse("ok\n")
+
+
+def _add_sign_in(app: FastAPI, layout: Layout, token: str | None) -> None:
+    @app.get("/sign-in", include_in_schema=False)
+    def form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the URL
+        if token is None:
+            return RedirectResponse("/", 303)
+        return layout.page(request, "sign_in.html", next=local_path(next), wrong=False, bare=True, signed_in=False)
+
+    @app.post("/sign-in", include_in_schema=False)
+    async def sign_in(request: Request) -> Response:
+        given = parse_qs((await _small_body(request)).decode("utf-8", "replace"))
+        target = local_path(given.get("next", ["/"])[0])
+        if token is None:
+            return RedirectResponse("/", 303)
+        if not is_token(given.get("token", [""])[0], token):
+            page = layout.page(request, "sign_in.html", next=target, wrong=True, bare=True, signed_in=False)
+            page.status_code = 403
+            return page
+        answer = RedirectResponse(target, 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, session_of(token), max_age=30 * 86400, httponly=True, samesite="lax", secure=secure)
+        return answer
+
+    @app.post("/sign-out", include_in_schema=False)
+    def sign_out() -> RedirectResponse:
+        answer = RedirectResponse("/sign-in", 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+
+async def _small_body(request: Request) -> bytes:
+    """The body of a form, up to its bound; nothing of a larger one."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_FORM:
+            return b""
+    return body
+
+
+def _add_failures(app: FastAPI, layout: Layout) -> None:
+    """Every failure is said in words: to people as a page, to programs as JSON."""
+
+    def say(request: Request, title: str, text: str, status: int, *, then: str = "", retry: int = 0) -> Response:
+        if request.url.path.startswith("/api/"):
+            waits = {"Retry-After": str(retry)} if retry else {}
+            return JSONResponse({"schema": 1, "error": text}, status, headers=waits)
+        return layout.message(title, text, status, then=then, retry_seconds=retry)
+
+    @app.exception_handler(Unavailable)
+    def away(request: Request, failure: Unavailable) -> Response:
+        LOG.warning("the database is away: %s", failure)
+        then = (
+            f"Nothing is lost meanwhile. This page tries again every {RETRY_SECONDS} seconds; caldrift doctor says "
+            "what is wrong."
+        )
+        text = "The pages show what the database holds, and it cannot be read now."
+        return say(request, "The database does not answer", text, 503, then=then, retry=RETRY_SECONDS)
+
+    @app.exception_handler(UnknownSeriesError)
+    def unknown(request: Request, failure: UnknownSeriesError) -> Response:
+        return say(request, "No such series", str(failure), 404, then="The overview lists the series that there are.")
+
+    @app.exception_handler(BadInput)
+    def bad(request: Request, failure: BadInput) -> Response:
+        return say(request, "That cannot be read", str(failure), 400)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, failure: RequestValidationError) -> Response:
+        mistakes = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc'][1:])}: {error['msg']}" for error in failure.errors()
+        )
+        return say(request, "That address cannot be read", mistakes, 400)
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, failure: HTTPException) -> Response:
+        titles = {404: "No such page", 405: "Not allowed here"}
+        return say(
+            request, titles.get(failure.status_code, "That did not work"), str(failure.detail), failure.status_code
+        )

@@ -1,0 +1,182 @@
+"""What the words on the pages mean: the targets of every "why?" link. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A word, what it means in a few sentences, and where the definition comes from."""
+
+    anchor: str
+    word: str
+    meaning: str
+    source: str = ""
+
+
+DEFINITIONS = (
+    Definition(
+        "confidence",
+        "Confidence, signal",
+        "What a model says about its own answer, from 0 to 1. A model may state several (said in words, token "
+        "probability, agreement of several answers); each is a signal, and each is judged by itself.",
+    ),
+    Definition(
+        "reliability",
+        "Reliability diagram",
+        "Labelled predictions are put into bins of stated confidence. Each mark shows one bin: how confident the "
+        "model was on average (across) and which share was right (up). On the diagonal 0.9 means 0.9. Below the "
+        "line the model was right less often than it said: over-confident. Above it, under-confident. The bars "
+        "are 95 % Wilson intervals: a bin whose bar crosses the line may well be calibrated.",
+        "Murphy and Winkler 1977; Wilson 1927",
+    ),
+    Definition(
+        "ece",
+        "Expected calibration error (ECE)",
+        "The mean distance between stated confidence and share right over equal-width bins, each bin weighted by "
+        "its labels. 0 is perfect. It is never 0 in practice: chance alone moves every bin a little off the line, "
+        "so read it against its null band. Which bin a value on an edge belongs to is a setting that is stored "
+        "with the reading.",
+        "Naeini et al. 2015; Guo et al. 2017",
+    ),
+    Definition(
+        "null-band",
+        "Null band",
+        "The ECE that a perfectly calibrated model would show with exactly these confidences and this many "
+        "labels: the middle 95 % of what chance makes of it. An ECE above the band is more than chance. By chance "
+        "alone about one in forty calibrated series lies above its band at any moment.",
+    ),
+    Definition(
+        "interval",
+        "Interval of the ECE",
+        "A 95 % basic bootstrap interval: the ECE that other labels of the same kind would have given. Below the "
+        "top of the null band it starts at 0 and is widened to hold the debiased estimate, since the bootstrap is "
+        "too short there.",
+        "Efron and Tibshirani 1993",
+    ),
+    Definition(
+        "standing",
+        "Within, outside, clearly outside",
+        "Within: the ECE is not above the top of its null band. Outside: it is. Clearly outside: even the lower "
+        "end of its interval is. Series are ranked by how far that lower end lies above the band, so that much "
+        "data with a small, sure fault stands before little data with a large, doubtful one.",
+    ),
+    Definition(
+        "signed-gap",
+        "Signed gap",
+        "Mean confidence minus share right. Positive: over-confident; negative: under-confident. Faults that "
+        "cancel out over the range leave it near 0, so look at the diagram too.",
+    ),
+    Definition(
+        "parts",
+        "Over- and under-confident part",
+        "The two sides of the ECE: what comes from bins below the line, and from bins above it. They add up to "
+        "the ECE.",
+    ),
+    Definition(
+        "mce",
+        "Maximum calibration error (MCE)",
+        "The largest distance of any bin from the line. It is ruled by the bin with the fewest labels: look at its n.",
+        "Naeini et al. 2015",
+    ),
+    Definition(
+        "ece-equal-mass",
+        "ECE with equal-mass bins",
+        "The same mean distance over bins that hold about as many labels each. It takes whole cells of the "
+        "sketch, so a confidence that very many predictions share stays in one bin.",
+        "Nguyen and O'Connor 2015",
+    ),
+    Definition(
+        "brier",
+        "Brier score",
+        "The mean squared distance between confidence and outcome; lower is better. It rewards telling right from "
+        "wrong as well as calibration. An outcome that is a fraction counts as drawn with that chance.",
+        "Brier 1950",
+    ),
+    Definition(
+        "log-loss",
+        "Log loss",
+        "The mean of minus the logarithm of the probability that was given to what happened. Confidence is "
+        "clipped at 1e-7, since a wrong answer at confidence 1 would count infinitely much.",
+        "Good 1952",
+    ),
+    Definition(
+        "auroc",
+        "AUROC",
+        "The chance that a right answer was stated with more confidence than a wrong one; 0.5 is no better than a "
+        "coin. It says whether confidence sorts answers, not whether its values are true.",
+        "Hanley and McNeil 1982",
+    ),
+    Definition(
+        "confident-errors",
+        "Share of confident errors",
+        "The share of labelled predictions that were stated with at least 0.9 and were wrong.",
+    ),
+    Definition(
+        "above",
+        "Above a threshold",
+        "What an automatic approval above that confidence would buy: the share of predictions that lie there "
+        "(coverage) and the share of them that was right (accuracy), with its interval.",
+        "El-Yaniv and Wiener 2010",
+    ),
+    Definition(
+        "coverage",
+        "Coverage of labels",
+        "Labelled predictions divided by all predictions in the window. When labels are few or come for some "
+        "kinds of answers only, every number here is about those that were labelled.",
+    ),
+    Definition(
+        "maturity",
+        "Window, maturity, provisional",
+        "A window holds predictions by the time they were made. Labels of errors often come faster than others, "
+        "so the youngest predictions are left out until their labels are mostly in. A reading that includes "
+        "younger ones is provisional, and is drawn hollow.",
+    ),
+    Definition(
+        "back-filled",
+        "Back-filled",
+        "A reading that was worked out after the time it describes, for instance when a month of events was put "
+        "in at once. It is drawn hollow too.",
+    ),
+    Definition(
+        "delay",
+        "Label delay",
+        "The time from a prediction to its label; the median over the labelled predictions of the window.",
+    ),
+    Definition(
+        "lag",
+        "Lag of the intake",
+        "Messages in the topics that are not joined yet: the end of each partition when last seen, minus the next "
+        "offset.",
+    ),
+    Definition(
+        "dead-letters",
+        "Dead letter",
+        "A message that could not be used. It is kept with the reason, and counted; a flood of them stops the intake.",
+    ),
+    Definition(
+        "source",
+        "Source of labels",
+        "Who labelled. Labels of sources that only hear of faults, such as complaints, are kept in series of "
+        "their own and never mixed into the main ones.",
+    ),
+)
+
+ANCHORS = {
+    "ece": "ece",
+    "ece_equal_mass": "ece-equal-mass",
+    "mce": "mce",
+    "signed_gap": "signed-gap",
+    "over_confident_part": "parts",
+    "under_confident_part": "parts",
+    "brier": "brier",
+    "log_loss": "log-loss",
+    "auroc": "auroc",
+    "accuracy": "reliability",
+    "mean_confidence": "confidence",
+    "confident_error_share": "confident-errors",
+    "coverage": "coverage",
+    "label_delay_seconds": "delay",
+}
+"""Where the pages' "why?" links of a measure lead."""

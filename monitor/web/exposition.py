@@ -1,0 +1,144 @@
+"""`/metrics`: one snapshot of the database as Prometheus samples, the series bounded to whole models and the worst."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from prometheus_client.exposition import choose_encoder
+
+from monitor import metrics
+from monitor.errors import Unavailable
+from monitor.metrics import Sample
+from monitor.postgres import pages as stored
+from monitor.postgres.pages import Beat, Count, DeadLetterCount, MetricRow, Partition, Progress
+from monitor.web.connections import Connections
+from monitor.web.layout import VERSION
+from monitor.web.links import segment_text
+from monitor.web.options import WebOptions
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one scrape reads. `series` are the ones shown; `active` counts all of them by model."""
+
+    series: Sequence[MetricRow]
+    active: dict[str, int]
+    partitions: Sequence[Partition]
+    dead_letters: Sequence[DeadLetterCount]
+    counts: Sequence[Count]
+    beats: Sequence[Beat]
+    progress: Progress
+
+
+def router(connections: Connections, options: WebOptions) -> APIRouter:
+    """The route of the metrics."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/metrics")
+    def show(request: Request) -> Response:
+        build = Sample(metrics.BUILD, (VERSION, platform.python_version()), 1)
+        try:
+            found = read(connections, options)
+        except Unavailable as failure:
+            LOG.warning("no metrics from the database: %s", failure)
+            samples = [build, Sample(metrics.DATABASE_UP, (), 0)]
+        else:
+            samples = [build, Sample(metrics.DATABASE_UP, (), 1), *samples_of(found, options)]
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(metrics.registry_of(samples)), media_type=content_type)
+
+    return routes
+
+
+def read(connections: Connections, options: WebOptions) -> Snapshot:
+    """One snapshot. Raises Unavailable when the database does not answer."""
+    with connections.reading() as connection:
+        shown = [
+            row
+            for window in options.windows
+            for row in stored.metric_rows(
+                connection, stored.Selection(window, options.min_labels), options.main_signal, options.max_metric_series
+            )
+        ]
+        return Snapshot(
+            series=shown,
+            active=stored.active_series(connection),
+            partitions=stored.partitions(connection, options.group_id),
+            dead_letters=stored.dead_letter_counts(connection),
+            counts=stored.counts(connection),
+            beats=stored.beats(connection),
+            progress=stored.progress(connection),
+        )
+
+
+def samples_of(found: Snapshot, options: WebOptions) -> Iterator[Sample]:
+    """Every sample of the snapshot."""
+    yield from _intake(found)
+    for row in found.series:
+        yield from _series(row, options.main_signal)
+    shown = Counter(row.model for row in found.series if row.window == options.windows[0])
+    for model, n in sorted(found.active.items()):
+        yield Sample(metrics.ACTIVE, (model,), n)
+        yield Sample(metrics.DROPPED, (model,), max(0, n - shown[model]))
+    last: dict[str, float] = defaultdict(float)
+    for row in found.series:
+        last[row.model] = max(last[row.model], row.as_of.timestamp())
+    yield from (Sample(metrics.WINDOW_AT, (model,), at) for model, at in sorted(last.items()))
+
+
+def _intake(found: Snapshot) -> Iterator[Sample]:
+    for partition in found.partitions:
+        if partition.lag is not None:
+            yield Sample(metrics.LAG, (partition.topic, str(partition.part)), partition.lag)
+    for topic in sorted({partition.topic for partition in found.partitions}):
+        of_topic = [partition for partition in found.partitions if partition.topic == topic]
+        yield Sample(metrics.RECORDS, (topic,), sum(partition.next_offset for partition in of_topic))
+        yield Sample(metrics.LAST_BATCH, (topic,), max(partition.updated_at for partition in of_topic).timestamp())
+    for letters in found.dead_letters:
+        yield Sample(metrics.DEAD_LETTERS, (letters.topic, letters.reason), letters.n)
+    for count in found.counts:
+        yield Sample(metrics.EVENTS, (count.model, count.name), count.n)
+    progress = found.progress
+    yield Sample(metrics.CLOCK, (), progress.now.timestamp())
+    yield Sample(metrics.DELTAS, (), progress.deltas_waiting)
+    if progress.evaluated_at is not None:
+        yield Sample(metrics.EVALUATED_AT, (), progress.evaluated_at.timestamp())
+    if progress.took_seconds is not None:
+        yield Sample(metrics.EVALUATION_TOOK, (), progress.took_seconds)
+    silence: dict[str, float] = {}
+    for beat in found.beats:
+        silence[beat.name] = min(silence.get(beat.name, beat.silent_seconds), beat.silent_seconds)
+    yield from (Sample(metrics.SILENCE, (role,), seconds) for role, seconds in sorted(silence.items()))
+
+
+def _series(row: MetricRow, main_signal: str) -> Iterator[Sample]:
+    """A source of labels beside the primary ones is part of the segment, so that no two series share their labels."""
+    segment = segment_text(row.segment) if row.segment else ""
+    if row.source_group:
+        segment = ", ".join(part for part in (segment, f"label source = {row.source_group}") if part)
+    labels = (row.model, row.signal, segment, row.window)
+    values = (
+        (metrics.ECE, row.ece),
+        (metrics.ECE_LOW, row.ece_low),
+        (metrics.ECE_HIGH, row.ece_high),
+        (metrics.NULL_LOW, row.null_low),
+        (metrics.NULL_HIGH, row.null_high),
+        (metrics.GAP, row.signed_gap),
+        (metrics.BRIER, row.brier),
+        (metrics.LABELLED, row.n),
+        (metrics.PREDICTED, row.n_predictions),
+    )
+    yield from (Sample(family, labels, value) for family, value in values if value is not None)
+    if row.is_whole(main_signal):
+        if row.coverage is not None:
+            yield Sample(metrics.COVERAGE, (row.model, row.window), row.coverage)
+        if row.delay_seconds is not None:
+            yield Sample(metrics.DELAY, (row.model, row.window), row.delay_seconds)

@@ -1,0 +1,51 @@
+"""Templates: where they are, what every one of them knows, and how a page is made of them."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import URL
+
+from monitor.web.scales import instant_text
+
+VERSION: Final = version("caldrift")
+
+
+class Layout:
+    """Makes pages. Everything that is not markup is escaped; an unknown name in a template is an error."""
+
+    def __init__(self, *, refresh_seconds: int, signed_in: bool) -> None:
+        self.refresh_seconds = refresh_seconds
+        self.environment = Environment(
+            loader=PackageLoader("monitor.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters["instant"] = instant_text
+        self.environment.globals.update(version=VERSION, signed_in=signed_in, refresh_seconds=0, here="", bare=False)
+
+    def page(self, request: Request, template: str, *, refresh: bool | None = None, **values: object) -> HTMLResponse:
+        """The page. `refresh` None: it does not renew itself; else whether it does now, with a link to change that."""
+        if refresh is not None:
+            values["refresh_seconds"] = self.refresh_seconds if refresh else 0
+            values["toggle"] = toggled(str(request.url), refresh=refresh)
+        return HTMLResponse(self.environment.get_template(template).render(values))
+
+    def message(self, title: str, text: str, status: int, *, then: str = "", retry_seconds: int = 0) -> HTMLResponse:
+        """A page that says what is wrong; it tries again by itself after `retry_seconds`, if that is not 0."""
+        content = self.environment.get_template("message.html").render(title=title, text=text, then=then)
+        waits = {"Refresh": str(retry_seconds), "Retry-After": str(retry_seconds)} if retry_seconds else {}
+        return HTMLResponse(content, status, headers=waits)
+
+
+def toggled(url: str, *, refresh: bool) -> str:
+    """The path and query of the URL with `refresh=off` added, or taken away."""
+    found = URL(url)
+    found = found.include_query_params(refresh="off") if refresh else found.remove_query_params("refresh")
+    return f"{found.path}?{found.query}" if found.query else found.path

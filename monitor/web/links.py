@@ -1,0 +1,99 @@
+"""URLs of the pages: each holds the whole state of its view. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from monitor.errors import BadInput
+from monitor.postgres.pages import SeriesKey, SeriesRow
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAddress:
+    """Which series, which window, and at what time; `as_of` None is the newest reading."""
+
+    model: str
+    signal: str
+    segment: tuple[tuple[str, str], ...]
+    window: str
+    source: str = ""
+    as_of: datetime | None = None
+    refresh: bool = True
+
+    def query(self) -> str:
+        pairs = [("model", self.model), ("signal", self.signal), ("window", self.window)]
+        pairs += [("segment", f"{name}={value}") for name, value in self.segment]
+        pairs += [("source", self.source)] if self.source else []
+        pairs += [("as_of", instant(self.as_of))] if self.as_of is not None else []
+        pairs += [] if self.refresh else [("refresh", "off")]
+        return urlencode(pairs)
+
+    def page(self) -> str:
+        return f"/series?{self.query()}"
+
+    def at(self, window: str) -> SeriesAddress:
+        """The same series over another window."""
+        return replace(self, window=window)
+
+    def api(self, what: str) -> str:
+        """A machine's view of the same: `readings`, `readings.csv` or `bins.csv`."""
+        return f"/api/v1/{what}?{replace(self, refresh=True).query()}"
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewAddress:
+    """What the overview lists."""
+
+    window: str
+    model: str = ""
+    signal: str = ""
+    search: str = ""
+    rank: str = "excess"
+    page: int = 1
+    refresh: bool = True
+
+    def query(self) -> str:
+        pairs = [("window", self.window)]
+        pairs += [
+            (name, value)
+            for name, value in (("model", self.model), ("signal", self.signal), ("search", self.search))
+            if value
+        ]
+        pairs += [("rank", self.rank)] if self.rank != "excess" else []
+        pairs += [("page", str(self.page))] if self.page != 1 else []
+        pairs += [] if self.refresh else [("refresh", "off")]
+        return urlencode(pairs)
+
+    def url(self) -> str:
+        return f"/?{self.query()}"
+
+
+def address_of(series: SeriesKey | SeriesRow, window: str) -> SeriesAddress:
+    """The address of a series that the database holds."""
+    return SeriesAddress(
+        series.model, series.signal, tuple(sorted(series.segment.items())), window, source=series.source_group
+    )
+
+
+def segment_of(parts: list[str]) -> dict[str, str]:
+    """The segment that `segment=lang=de` parameters name. Raises BadInput for one without `=`."""
+    found = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not name:
+            raise BadInput(f"a segment is written dimension=value, got {part!r}")
+        found[name] = value
+    return found
+
+
+def segment_text(segment: Mapping[str, str]) -> str:
+    """`lang = de, topic = law`; `all events` for the whole model."""
+    return ", ".join(f"{name} = {value}" for name, value in sorted(segment.items())) or "all events"
+
+
+def instant(at: datetime) -> str:
+    """ISO 8601 in UTC, with `Z`."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

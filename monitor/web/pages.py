@@ -1,0 +1,140 @@
+"""The pages that people read. Each reads one snapshot of computed rows, makes its view, and lays it out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from monitor.errors import BadInput
+from monitor.postgres import pages as stored
+from monitor.web import overview, seriespage
+from monitor.web.connections import Connections
+from monitor.web.deadletters import PAGE_SIZE as LETTERS
+from monitor.web.deadletters import view_of as dead_letter_view
+from monitor.web.definitions import DEFINITIONS
+from monitor.web.layout import Layout
+from monitor.web.links import OverviewAddress, SeriesAddress, address_of, segment_of
+from monitor.web.options import WebOptions
+
+Refresh = Annotated[Literal["on", "off"], Query()]
+Text = Annotated[str, Query(max_length=500)]
+Rank = Literal["excess", "gap", "ece", "n", "name"]
+
+
+def router(connections: Connections, layout: Layout, options: WebOptions) -> APIRouter:
+    """The routes of the pages."""
+    routes = APIRouter(include_in_schema=False)
+    add_overview(routes, connections, layout, options)
+    add_series(routes, connections, layout, options)
+    add_others(routes, connections, layout)
+    return routes
+
+
+def add_overview(routes: APIRouter, connections: Connections, layout: Layout, options: WebOptions) -> None:
+    """`/`."""
+
+    @routes.get("/")
+    def show(
+        *,
+        request: Request,
+        window: Text = "",
+        model: Text = "",
+        signal: Text = "",
+        search: Annotated[str, Query(max_length=200)] = "",
+        rank: Rank = "excess",
+        page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+        refresh: Refresh = "on",
+    ) -> HTMLResponse:
+        address = OverviewAddress(
+            window or options.windows[0], model, signal, search, rank, page, refresh=refresh == "on"
+        )
+        chosen = stored.Selection(address.window, options.min_labels, model or None, signal or None, search or None)
+        with connections.reading() as connection:
+            rows = stored.latest_rows(
+                connection, chosen, rank=rank, limit=overview.PAGE_SIZE, offset=(page - 1) * overview.PAGE_SIZE
+            )
+            found = overview.Found(
+                rows=rows,
+                totals=stored.totals(connection, chosen, options.main_signal),
+                past=stored.recent(connection, [row.series for row in rows], address.window),
+                models=stored.models(connection),
+                signals=stored.signals(connection),
+                partitions=stored.partitions(connection, options.group_id),
+                dead_letters=stored.dead_letter_counts(connection),
+                beats=stored.beats(connection),
+                progress=stored.progress(connection),
+            )
+        view = overview.view_of(found, address, options)
+        return layout.page(request, "overview.html", view=view, here="/", refresh=address.refresh)
+
+
+def add_series(routes: APIRouter, connections: Connections, layout: Layout, options: WebOptions) -> None:
+    """`/series` and `/series/{number}`."""
+
+    @routes.get("/series/{number}")
+    def by_number(number: int, window: Text = "") -> RedirectResponse:
+        with connections.reading() as connection:
+            key = stored.series_numbered(connection, number)
+        if key is None:
+            raise seriespage.UnknownSeriesError(f"There is no series number {number}.")
+        return RedirectResponse(address_of(key, window or options.windows[0]).page(), 307)
+
+    @routes.get("/series")
+    def show(
+        *,
+        request: Request,
+        model: Text,
+        signal: Text = options.main_signal,
+        segment: Annotated[list[str] | None, Query(max_length=20)] = None,
+        window: Text = "",
+        source: Text = "",
+        as_of: datetime | None = None,
+        refresh: Refresh = "on",
+    ) -> HTMLResponse:
+        wanted = tuple(sorted(segment_of(segment or []).items()))
+        address = SeriesAddress(
+            model, signal, wanted, window or options.windows[0], source, aware(as_of), refresh=refresh == "on"
+        )
+        with connections.reading() as connection:
+            key = stored.find_series(connection, model, signal, dict(wanted), source)
+            if key is None:
+                raise seriespage.UnknownSeriesError(
+                    f"There is no such series of {model}: it may have been retired, or never had an event."
+                )
+            found = seriespage.Found(
+                body=stored.reading_body(connection, key.series, address.window, address.as_of),
+                past=stored.history(connection, key.series, address.window, address.as_of),
+                windows=stored.windows_of(connection, key.series),
+                neighbours=stored.neighbours(connection, key, limit=seriespage.NEIGHBOURS + 1),
+                progress=stored.progress(connection),
+            )
+        view = seriespage.view_of(found, address, options)
+        return layout.page(request, "series.html", view=view, here="", refresh=address.refresh)
+
+
+def add_others(routes: APIRouter, connections: Connections, layout: Layout) -> None:
+    """`/dead-letters` and `/definitions`."""
+
+    @routes.get("/dead-letters")
+    def dead_letters(
+        request: Request, reason: Text = "", before: Annotated[int | None, Query(ge=0)] = None
+    ) -> HTMLResponse:
+        with connections.reading() as connection:
+            counts = stored.dead_letter_counts(connection)
+            rows = stored.dead_letters(connection, reason=reason or None, before=before, limit=LETTERS + 1)
+        view = dead_letter_view(counts, rows, reason)
+        return layout.page(request, "dead_letters.html", view=view, here="/dead-letters")
+
+    @routes.get("/definitions")
+    def definitions(request: Request) -> Response:
+        return layout.page(request, "definitions.html", definitions=DEFINITIONS, here="/definitions")
+
+
+def aware(at: datetime | None) -> datetime | None:
+    """The instant, which must say its zone. Raises BadInput where it does not."""
+    if at is not None and at.tzinfo is None:
+        raise BadInput(f"an instant needs a zone, say {at.isoformat()}Z")
+    return at

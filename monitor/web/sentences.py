@@ -1,0 +1,116 @@
+"""The sentences on top of the pages, and small texts about time. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from monitor.postgres.pages import Partition, Progress, Totals
+from monitor.web.scales import duration_text, instant_text, plain
+from monitor.web.svg import tag
+from monitor.web.verdicts import percent
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """`1 label`, `2 labels`; series is its own plural."""
+    return f"{plain(n)} {one if n == 1 else many or one + 's'}"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """`3 min ago`, `never`."""
+    return "never" if at is None else f"{duration_text(now - at)} ago"
+
+
+def lag_of(partitions: Sequence[Partition]) -> int | None:
+    """Messages behind over all partitions; None while no end is known."""
+    known = [partition.lag for partition in partitions if partition.lag is not None]
+    return sum(known) if known else None
+
+
+def newest_batch(partitions: Sequence[Partition], topic: str) -> datetime | None:
+    """When the topic last gave something, on the service's clock."""
+    return max((partition.updated_at for partition in partitions if partition.topic == topic), default=None)
+
+
+def overview(found: Totals, window: str, partitions: Sequence[Partition], labels_topic: str, now: datetime) -> Markup:
+    """How many series are off, how old the labels are, how many predictions have one, and how far the intake is."""
+    parts = [_standing(found, window), _labels(found, partitions, labels_topic, now), _lag(partitions)]
+    return Markup(" ").join(parts)
+
+
+def _standing(found: Totals, window: str) -> Markup:
+    if not found.series:
+        return Markup("There are no readings of this window yet.")
+    if not found.judged:
+        return tag("span", f"No series has enough labels over {window} to be judged yet.")
+    if not found.outside:
+        words = f"None of {plural(found.judged, 'series', 'series')}"
+        return tag("span", tag("strong", words, class_="fine"), f" is outside its null band over {window}.")
+    clearly = "" if not found.clearly_outside else f", {plain(found.clearly_outside)} of them clearly"
+    words = f"{plain(found.outside)} of {plural(found.judged, 'series', 'series')}"
+    verb = "is" if found.outside == 1 else "are"
+    band = "its null band" if found.outside == 1 else "their null bands"
+    if found.outside == 1 and found.clearly_outside:
+        clearly = ", and clearly so"
+    return tag("span", tag("strong", words, class_="off"), f" {verb} outside {band} over {window}{clearly}.")
+
+
+def _labels(found: Totals, partitions: Sequence[Partition], topic: str, now: datetime) -> Markup:
+    newest = newest_batch(partitions, topic)
+    came = "No label has come yet" if newest is None else f"The last labels came {ago(newest, now)}"
+    if not found.n_predictions:
+        return tag("span", f"{came}.")
+    share = percent(found.n / found.n_predictions)
+    return tag("span", f"{came}; {share} of the {plain(found.n_predictions)} predictions in the window are labelled.")
+
+
+def _lag(partitions: Sequence[Partition]) -> Markup:
+    lag = lag_of(partitions)
+    if lag is None:
+        return tag(
+            "span",
+            "The intake has not read anything yet."
+            if not partitions
+            else "How far the intake is behind is not known yet.",
+        )
+    if lag == 0:
+        return tag("span", "The intake is up to date.")
+    return tag("span", f"The intake is {plural(lag, 'message')} behind.")
+
+
+def intake_facts(progress: Progress, partitions: Sequence[Partition]) -> list[tuple[str, str]]:
+    """What the intake panel lists: lag and last batch of each topic, the deltas that wait, the last evaluation."""
+    facts = []
+    for topic in sorted({partition.topic for partition in partitions}):
+        of_topic = [partition for partition in partitions if partition.topic == topic]
+        lag = lag_of(of_topic)
+        behind = (
+            "end not seen yet" if lag is None else "nothing behind" if lag == 0 else f"{plural(lag, 'message')} behind"
+        )
+        read = plain(sum(partition.next_offset for partition in of_topic))
+        newest = ago(newest_batch(of_topic, topic), progress.now)
+        facts.append((topic, f"{behind}; {read} read in {plural(len(of_topic), 'partition')}, last batch {newest}"))
+    if not facts:
+        facts.append(("topics", "nothing read yet"))
+    waiting = progress.deltas_waiting
+    facts.append(("batches to evaluate", "none waiting" if not waiting else f"{plain(waiting)} waiting"))
+    if progress.evaluated_at is None:
+        facts.append(("last evaluation", "none yet"))
+    else:
+        took = "" if progress.took_seconds is None else f", took {progress.took_seconds:.2g} s"
+        facts.append(
+            (
+                "last evaluation",
+                f"{instant_text(progress.evaluated_at)}, {ago(progress.evaluated_at, progress.now)}{took}",
+            )
+        )
+    return facts
+
+
+def beat_words(silent_seconds: float) -> str:
+    """`alive`, or for how long a process has been silent."""
+    if silent_seconds < 60:
+        return "alive"
+    return f"silent for {duration_text(timedelta(seconds=silent_seconds))}"

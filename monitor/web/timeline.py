@@ -1,0 +1,296 @@
+"""ECE over time, large and as a spark line: the value, its interval, and the null band it should lie in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from markupsafe import Markup
+
+from monitor.web.charts import side_title, tick_left
+from monitor.web.scales import Linear, day_text, instant_text, plain, round_up, step_of, ticks, time_ticks
+from monitor.web.svg import EMPTY, join, marker, path, picture, tag
+from monitor.web.tables import Figure, data_table, legend, nothing
+from monitor.web.verdicts import Range, Standing, between, count, ratio, standing
+
+_WIDE, _NARROW = (760.0, 300.0), (360.0, 300.0)
+_LEFT, _TOP, _FOOT, _SIDE = 52.0, 14.0, 46.0, 14.0
+_DOTS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One reading of a series in time. `ece` None: not enough labels then.
+
+    `provisional`: its labels are not all in yet. `late`: it was worked out afterwards (history put in at once).
+    """
+
+    as_of: datetime
+    n: float
+    ece: float | None
+    interval: Range | None
+    null_band: Range | None
+    enough: bool = True
+    provisional: bool = False
+    late: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        return standing(self.ece, self.interval, self.null_band, enough=self.enough)
+
+    @property
+    def is_hollow(self) -> bool:
+        return self.provisional or self.late or not self.enough
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a chart lies: its scales of time (seconds since the epoch) and of value."""
+
+    x: Linear
+    y: Linear
+
+    def at(self, moment: Moment, value: float) -> tuple[float, float]:
+        return self.x(moment.as_of.timestamp()), self.y(value)
+
+
+def ece_timeline(moments: Sequence[Moment], ident: str = "timeline") -> Figure:
+    """ECE over time with its interval and null band. `moments` in rising order of `as_of`.
+
+    Drawn twice, for wide and for narrow pages, so that the texts keep their size; the style sheet shows one.
+    """
+    title = "ECE over time"
+    known = [moment for moment in moments if moment.ece is not None]
+    if not known:
+        return nothing(title, "Not enough labels: no reading of this window has an ECE yet.")
+    off = sum(moment.standing.is_off for moment in moments)
+    described = (
+        f"{len(known)} readings from {instant_text(moments[0].as_of)} to {instant_text(moments[-1].as_of)}; "
+        f"{off} lie above their null band. Last: ECE {ratio(known[-1].ece)}, null band {between(known[-1].null_band)}."
+    )
+    drawings = [
+        tag(
+            "div", picture(f"{ident}-{name}", *size, title, described, _timeline(moments, *size)), class_=f"only-{name}"
+        )
+        for name, size in (("wide", _WIDE), ("narrow", _NARROW))
+    ]
+    return Figure(title=title, picture=join(drawings), legend=_legend(moments), table=_table(moments))
+
+
+def _frame(moments: Sequence[Moment], left: float, right: float, top: float, bottom: float) -> Frame:
+    highs = [value for moment in moments for value in _values(moment)]
+    start, end = moments[0].as_of.timestamp(), moments[-1].as_of.timestamp()
+    return Frame(Linear(start, end, left, right), Linear(0, round_up(max(highs, default=0.0)), bottom, top))
+
+
+def _values(moment: Moment) -> Iterator[float]:
+    if moment.ece is not None:
+        yield moment.ece
+        yield from (found.high for found in (moment.interval, moment.null_band) if found is not None)
+
+
+def _timeline(moments: Sequence[Moment], width: float, height: float) -> Markup:
+    bottom = height - _FOOT
+    frame = _frame(moments, _LEFT, width - _SIDE, _TOP, bottom)
+    return join(
+        [
+            _value_axis(frame),
+            _band(moments, frame, lambda moment: moment.null_band, "null-band"),
+            _band(moments, frame, lambda moment: moment.interval, "interval"),
+            _line(moments, frame),
+            _marks(moments, frame, 4.2),
+            _time_axis(moments, frame, bottom, width),
+        ]
+    )
+
+
+def _value_axis(frame: Frame) -> Markup:
+    step = step_of(frame.y.high, 4)
+    places = ticks(0, frame.y.high, 4)
+    lines = (
+        tag("path", d=path([(frame.x.start, frame.y(at)), (frame.x.stop, frame.y(at))]), class_="grid") for at in places
+    )
+    texts = (tick_left(plain(at, step) if at else "0", frame.x.start, frame.y(at)) for at in places)
+    return join([*lines, *texts, side_title("ECE", frame.y)])
+
+
+def _time_axis(moments: Sequence[Moment], frame: Frame, baseline: float, width: float) -> Markup:
+    start, end = moments[0].as_of.astimezone(UTC), moments[-1].as_of.astimezone(UTC)
+    about = max(2, int((width - _LEFT) / 82))
+    marks = []
+    for at, text in time_ticks(start, end, about) if end > start else ():
+        across = frame.x(at.timestamp())
+        inside = min(max(across, _LEFT + 4), width - 24)
+        marks.append(tag("path", d=path([(across, baseline), (across, baseline + 4)]), class_="axis"))
+        marks.append(tag("text", text, x=inside, y=baseline + 17, class_="tick", text_anchor="middle"))
+    span = f"{day_text(start)} {start.year} to {day_text(end)} {end.year}" if end > start else instant_text(start)
+    name = tag(
+        "text",
+        f"evaluated at (UTC), {span}",
+        x=(_LEFT + width - _SIDE) / 2,
+        y=baseline + 36,
+        class_="title",
+        text_anchor="middle",
+    )
+    return join(
+        [tag("path", d=path([(frame.x.start, baseline), (frame.x.stop, baseline)]), class_="axis"), *marks, name]
+    )
+
+
+def _runs(moments: Sequence[Moment], known: Callable[[Moment], bool]) -> Iterator[list[Moment]]:
+    """Stretches without a gap: nothing is drawn across readings that are not there."""
+    run: list[Moment] = []
+    for moment in moments:
+        if known(moment):
+            run.append(moment)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _band(moments: Sequence[Moment], frame: Frame, ends: Callable[[Moment], Range | None], css: str) -> Markup:
+    shapes = []
+    for run in _runs(moments, lambda moment: moment.ece is not None and ends(moment) is not None):
+        edges = [(moment, found) for moment in run if (found := ends(moment)) is not None]
+        upper = [frame.at(moment, found.high) for moment, found in edges]
+        lower = [frame.at(moment, found.low) for moment, found in edges]
+        if len(edges) == 1:
+            (across, top), (_, foot) = upper[0], lower[0]
+            reach = 7 if css == "null-band" else 3
+            upper, lower = (
+                [(across - reach, top), (across + reach, top)],
+                [(across - reach, foot), (across + reach, foot)],
+            )
+        shapes.append(tag("path", d=path([*upper, *reversed(lower)], closed=True), class_=css))
+        if css == "null-band":
+            shapes.append(tag("path", d=path(upper), class_="null-edge"))
+    return join(shapes)
+
+
+def _line(moments: Sequence[Moment], frame: Frame) -> Markup:
+    """Solid through full readings, dashed into and out of provisional or back-filled ones."""
+    parts = []
+    for run in _runs(moments, lambda moment: moment.ece is not None):
+        for earlier, later in pairwise(run):
+            if earlier.ece is None or later.ece is None:
+                continue
+            css = "line dashed" if later.is_hollow or earlier.is_hollow else "line"
+            parts.append((css, frame.at(earlier, earlier.ece), frame.at(later, later.ece)))
+    drawn: list[Markup] = []
+    points: list[tuple[float, float]] = []
+    last_css = ""
+    for css, start, end in parts:
+        if css != last_css or not points or points[-1] != start:
+            if points:
+                drawn.append(tag("path", d=path(points), class_=last_css))
+            points, last_css = [start], css
+        points.append(end)
+    if points:
+        drawn.append(tag("path", d=path(points), class_=last_css))
+    return join(drawn)
+
+
+def _marks(moments: Sequence[Moment], frame: Frame, radius: float) -> Markup:
+    size = radius if len(moments) <= _DOTS else radius * 0.7
+    marks = []
+    for moment in moments:
+        if moment.ece is None:
+            continue
+        off = moment.standing.is_off
+        if not off and len(moments) > _DOTS and moment is not moments[-1]:
+            continue
+        css = f"mark {'over' if off else 'fair'}{' hollow' if moment.is_hollow else ''}"
+        words = (
+            f"{instant_text(moment.as_of)}: ECE {ratio(moment.ece)} ({between(moment.interval)}), "
+            f"null band {between(moment.null_band)}, n {count(moment.n)}, {_words(moment)}"
+        )
+        shape = marker("diamond" if off else "circle", *frame.at(moment, moment.ece), size if off else size * 0.8, css)
+        marks.append(tag("g", tag("title", words), shape))
+    return join(marks)
+
+
+def _words(moment: Moment) -> str:
+    said = [
+        moment.standing.value if moment.standing is Standing.NOT_ENOUGH else f"{moment.standing.value} the null band"
+    ]
+    said += ["provisional"] if moment.provisional else []
+    said += ["back-filled"] if moment.late else []
+    return ", ".join(said)
+
+
+def _legend(moments: Sequence[Moment]) -> Markup:
+    line = tag("path", d="M1 6 L21 6", class_="line")
+    entries = [
+        (join([line, marker("circle", 11, 6, 3.4, "mark fair")]), "ECE, within its null band"),
+        (join([line, marker("diamond", 11, 6, 4, "mark over")]), "ECE above its null band"),
+        (tag("rect", x=1.0, y=1.0, width=20.0, height=10.0, class_="interval"), "interval of the ECE"),
+        (
+            join(
+                [
+                    tag("rect", x=1.0, y=1.0, width=20.0, height=11.0, class_="null-band"),
+                    tag("path", d="M1 1 L21 1", class_="null-edge"),
+                ]
+            ),
+            "null band: what ECE reads at this n if the model is calibrated",
+        ),
+    ]
+    hollow = join([tag("path", d="M1 6 L21 6", class_="line dashed"), marker("circle", 11, 6, 3.4, "mark fair hollow")])
+    kinds = [
+        word
+        for word, found in (
+            ("provisional (labels still to come)", any(moment.provisional for moment in moments)),
+            ("back-filled (worked out afterwards)", any(moment.late for moment in moments)),
+            ("few labels", any(not moment.enough and moment.ece is not None for moment in moments)),
+        )
+        if found
+    ]
+    return legend([*entries, *([(hollow, " or ".join(kinds))] if kinds else [])])
+
+
+def _table(moments: Sequence[Moment]) -> Markup:
+    rows = (
+        (
+            instant_text(moment.as_of),
+            ratio(moment.ece),
+            between(moment.interval),
+            between(moment.null_band),
+            count(moment.n),
+            _words(moment),
+        )
+        for moment in reversed(moments)
+    )
+    return data_table(
+        "ECE over time, newest first", ("as of", "ECE", "interval", "null band", "labels (n)", "standing"), rows
+    )
+
+
+def spark_line(moments: Sequence[Moment], ident: str) -> Markup:
+    """ECE against its null band in a strip of 140 by 36, for one row of a table; empty without two readings."""
+    known = [moment for moment in moments if moment.ece is not None]
+    if len(known) < 2:
+        return EMPTY
+    frame = _frame(moments, 4, 132, 5, 33)
+    last = known[-1]
+    if last.ece is None:
+        return EMPTY
+    off = last.standing.is_off
+    values = [moment.ece for moment in known if moment.ece is not None]
+    described = f"ECE {ratio(min(values))} to {ratio(max(values))}"
+    return tag(
+        "div",
+        picture(
+            ident,
+            140,
+            36,
+            "ECE over time",
+            f"{described}, last {ratio(last.ece)}.",
+            _band(moments, frame, lambda moment: moment.null_band, "null-band"),
+            _line(moments, frame),
+            marker("diamond" if off else "circle", *frame.at(last, last.ece), 3.2, f"mark {'over' if off else 'fair'}"),
+        ),
+        class_="spark",
+    )
