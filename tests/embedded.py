@@ -109,6 +109,7 @@ def fresh_topics(bootstrap: str, partitions: int = PARTITIONS) -> Iterator[Topic
     names = Topics(f"predictions-{mark}", f"labels-{mark}")
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
         admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+        admin.wait_for_topics(list(names))
         try:
             yield names
         finally:

@@ -25,7 +25,7 @@ SETTINGS: Final = """\
 [windows]
 lengths = ["1d", "7d"]
 maturity = "12h"
-evaluate_every = "1s"
+evaluate_every = "2h"
 
 [segments.dimensions.difficulty]
 field = "prompt_tokens"

@@ -50,16 +50,21 @@ def cluster_id(access: KafkaAccess, timeout_ms: int = TIMEOUT_MS) -> str:
 def create_topics(
     access: KafkaAccess, topics: Iterable[str], partitions: int, replication: int = 1, timeout_ms: int = TIMEOUT_MS
 ) -> None:
-    """Create the topics that are missing, each with `partitions` partitions; those that exist stay as they are."""
+    """Create the topics that are missing, each with `partitions` partitions; those that exist stay as they are.
+
+    Returns when every topic can be used: a broker says yes to a creation before it knows the topic itself.
+    """
+    wanted = sorted(set(topics))
     with _admin(access, timeout_ms) as admin:
         known = set(admin.list_topics())
-        for topic in topics:
+        for topic in wanted:
             if topic in known:
                 continue
             try:
                 admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": replication}})
             except TopicAlreadyExistsError:
                 continue
+        admin.wait_for_topics(wanted, timeout_ms=timeout_ms)
 
 
 def partitions_of(access: KafkaAccess, topics: Iterable[str], timeout_ms: int = TIMEOUT_MS) -> list[Partition]:
