@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -106,6 +106,15 @@ def merge(*deltas: Delta) -> Delta:
     for delta in deltas:
         counts.update(delta.counts)
     return _gathered([_cell_part(delta) for delta in deltas], [_delay_part(delta) for delta in deltas], counts)
+
+
+def without_panes(delta: Delta) -> Delta:
+    """The delta with all its panes as one, of hour 0. Its rows are not added up yet: `merge` does that."""
+    return replace(
+        delta,
+        pane_hour=np.zeros_like(delta.pane_hour),
+        delay_pane_hour=np.zeros_like(delta.delay_pane_hour),
+    )
 
 
 class _Cells:

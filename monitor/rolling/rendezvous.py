@@ -16,7 +16,7 @@ from monitor.events.messages import IdScope, Label, Prediction
 from monitor.rolling.arrivals import NONE, IsPrimary, LabelArrivals, PredictionArrivals, dense
 from monitor.rolling.batches import LabelBatch, PredictionColumns, label_batch, prediction_columns
 from monitor.rolling.bound import SeriesBound
-from monitor.rolling.deltas import Delta, delta_of, merge
+from monitor.rolling.deltas import Delta, delta_of, merge, nothing, without_panes
 from monitor.rolling.fanout import by_series, route_names, routes
 from monitor.rolling.rows import Int32s, Int64s
 from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName
@@ -38,8 +38,10 @@ class Joined:
     groups: Mapping[int, str]
     """Names of the source groups that the delta holds; 0 is ''."""
     counts: Mapping[str, int]
-    """predictions and labels as they came, pairs (retracted ones left out), duplicate_prediction, prediction_conflict, duplicate_label,
-    outdated_label, correction, retraction, orphan_label, folded_value, label_incomparable."""
+    """predictions and labels as they came, pairs (retracted ones left out), duplicate_prediction, prediction_conflict,
+    duplicate_label, outdated_label, correction, retraction, orphan_label, folded_value, label_incomparable."""
+    span_us: tuple[int, int] | None
+    """First and last time of prediction, microseconds since the epoch; None without any."""
 
 
 class Rendezvous:
@@ -80,8 +82,11 @@ class Rendezvous:
             self._sets.clear()
         return self._sets.setdefault(raw, self._keys.setdefault(key, len(self._keys)))
 
-    def join(self) -> Joined:
-        """The statistics of all that was taken, and what there was to count."""
+    def join(self, *, by_pane: bool = False) -> Joined:
+        """The statistics of all that was taken, and what there was to count.
+
+        Unless `by_pane`, all panes count as one, of hour 0: that is all a reading over everything needs.
+        """
         predictions = PredictionArrivals(self._predictions, self._segment_sets)
         labels = LabelArrivals(self._labels, self._is_primary)
         group = _numbered(predictions.ids, labels.ids)
@@ -91,18 +96,19 @@ class Rendezvous:
         winner, counts = labels.winners(of_label, n_groups)
         kept = np.sort(first[first != NONE])
         label_of_row = winner[of_prediction[kept]]
-        deltas = [
-            delta_of(predictions.rows(rows, labels.columns(label_of_row[place : place + CHUNK])))
-            for place in range(0, len(kept), CHUNK)
-            for rows in (kept[place : place + CHUNK],)
-        ]
-        delta = merge(*deltas)
+        delta = nothing()
+        for place in range(0, len(kept), CHUNK):
+            some = slice(place, place + CHUNK)
+            part = delta_of(predictions.rows(kept[some], labels.columns(label_of_row[some])))
+            delta = merge(delta, part if by_pane else without_panes(part))
         counts |= predictions.repeated(of_prediction, first)
         counts["orphan_label"] = int(np.count_nonzero((winner != NONE) & (first == NONE)))
         counts["pairs"] = labels.valid(label_of_row)
         counts["folded_value"] = self._folded
         counts["label_incomparable"] = delta.counts.get("label_incomparable", 0)
-        return Joined(delta, tuple(self._keys), labels.groups, counts)
+        times = predictions.predicted_us[kept]
+        span = (int(times.min()), int(times.max())) if len(times) else None
+        return Joined(delta, tuple(self._keys), labels.groups, counts, span)
 
 
 def series_sketches(joined: Joined, main_signal: str) -> dict[SeriesName, Sketch]:
