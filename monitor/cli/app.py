@@ -6,8 +6,8 @@ from typing import Final
 
 import typer
 
-from monitor.cli import config, context, demo, run
-from monitor.errors import BadSettings, CaldriftError, Unavailable
+from monitor.cli import config, context, demo, evaluate, run
+from monitor.errors import BadInput, BadSettings, CaldriftError, Unavailable
 
 #: A mistake of ours: the supervisor starts such a role again, while 1 and 2 are answers that stand.
 EXIT_UNFORESEEN: Final = 70
@@ -23,6 +23,7 @@ app = typer.Typer(
 
 config.register(app)
 demo.register(app)
+evaluate.register(app)
 run.register(app)
 
 
@@ -32,6 +33,9 @@ def main() -> None:
         app()
     except BadSettings as failure:
         print(failure, file=sys.stderr)
+        sys.exit(2)
+    except BadInput as failure:  # of an option or a file that was named: what comes by Kafka becomes a dead letter
+        print(f"caldrift: {failure}", file=sys.stderr)
         sys.exit(2)
     except Unavailable as failure:
         print(f"caldrift: {failure}", file=sys.stderr)

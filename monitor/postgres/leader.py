@@ -28,7 +28,6 @@ def take_lead(connection: psycopg.Connection) -> int | None:
         row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", _LOCK).fetchone()
         if row is None or not row[0]:
             return None
-        connection.execute("INSERT INTO leader_epoch (id, epoch) VALUES (1, 0) ON CONFLICT (id) DO NOTHING")
         raised = connection.execute("UPDATE leader_epoch SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch").fetchone()
     if raised is None:
         raise LeadershipLostError("the row of leader_epoch is missing")

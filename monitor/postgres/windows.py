@@ -57,6 +57,9 @@ UPDATE window_sum AS w SET start_at = k.start_at, end_at = k.end_at
 FROM unnest(%(series)s, %(name)s, %(start)s, %(end)s) AS k (series, window_name, start_at, end_at)
 WHERE w.series = k.series AND w.window_name = k.window_name
 """
+FIRST: Final = """
+SELECT (extract(epoch FROM min(start_at)) / 3600)::bigint FROM window_sum WHERE start_at > '1970-01-01 00:00+00'
+"""
 FORGET: Final = "DELETE FROM window_sum WHERE window_name <> ALL(%(names)s)"
 
 
@@ -74,6 +77,12 @@ def held(connection: Connection, names: Sequence[str]) -> Held:
     connection.execute(FORGET, {"names": TextArray(names)})
     rows = connection.execute(HELD, {"names": TextArray(names)}).fetchall()
     return {key: Span(start, end) for key, start, end in rows}
+
+
+def first_hours(connection: Connection) -> list[int]:
+    """The earliest hour that some window still holds and will subtract, if there is any: hours from there on stay."""
+    row = connection.execute(FIRST).fetchone()
+    return [] if row is None or row[0] is None else [int(row[0])]
 
 
 def read_windows(connection: Connection, names: Sequence[str], keys: Ints) -> Stack:

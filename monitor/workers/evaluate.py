@@ -1,0 +1,120 @@
+"""The role `evaluate`: one process leads, any others stand by; it waits for a database that is away and goes on."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+
+from monitor.errors import Unavailable
+from monitor.postgres.database import Connection, answering, connect, connect_waiting, is_conflict, place_of
+from monitor.postgres.heartbeats import Process, beat, forget
+from monitor.postgres.installation import read_clock
+from monitor.postgres.leader import LeadershipLostError, take_lead
+from monitor.postgres.retention import Horizons
+from monitor.workers.clock import Clock
+from monitor.workers.evaluation import Evaluation, Turn, load, turn
+from monitor.workers.schedule import ticking
+from monitor.workers.upkeep import Kept, upkeep
+
+APPLICATION: Final = "caldrift evaluate"
+BEAT_SECONDS: Final = 2.0
+STAND_BY_SECONDS: Final = 2.0
+UPKEEP_SECONDS: Final = 10.0
+
+log = logging.getLogger("caldrift.evaluate")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What an evaluate process is told."""
+
+    dsn: str = field(repr=False)
+    evaluation: Evaluation
+    horizons: Horizons
+    process: Process
+    tick_seconds: float = 0.5
+    """Wall time between two looks for new deltas."""
+
+
+def run(role: Role, stop: threading.Event) -> None:
+    """Evaluate until `stop` is set. Raises what no waiting can mend."""
+
+    def sleep(seconds: float) -> None:
+        stop.wait(seconds)
+
+    while not stop.is_set():
+        try:
+            with (
+                connect_waiting(role.dsn, APPLICATION, sleep=sleep, say=log.warning, stopped=stop.is_set) as connection,
+                answering(role.dsn),
+            ):
+                _serve(role, connection, stop)
+        except Unavailable as failure:
+            if not stop.is_set():
+                log.warning(str(failure))
+                sleep(1.0)
+        except LeadershipLostError as failure:
+            log.warning(str(failure))
+        except psycopg.Error as failure:
+            if not is_conflict(failure):
+                raise
+            log.warning("conflict, once more", extra={"reason": str(failure)})
+
+
+def _serve(role: Role, connection: Connection, stop: threading.Event) -> None:
+    """Stand by until this process may lead, then lead."""
+    stored = read_clock(connection)
+    clock = Clock(stored.epoch_at, stored.started_at, stored.rate)
+    epoch = take_lead(connection)
+    while epoch is None and not stop.is_set():
+        beat(connection, role.process, {"leads": False})
+        stop.wait(STAND_BY_SECONDS)
+        epoch = take_lead(connection)
+    if epoch is not None:
+        _lead(role, connection, epoch, clock, stop)
+    forget(connection, role.process)
+
+
+def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: threading.Event) -> None:
+    standing = load(connection, epoch, role.evaluation)
+    log.info("leads", extra={"epoch": epoch, "series": len(standing.series), "database": place_of(role.dsn)})
+    kept = Kept()
+    beaten = [0.0]
+
+    def evaluate() -> None:
+        more = True
+        while more and not stop.is_set():
+            started = time.monotonic()
+            done = turn(connection, standing, role.evaluation, clock.now())
+            more = done.more
+            _log_turn(done, time.monotonic() - started)
+        if time.monotonic() - beaten[0] > BEAT_SECONDS:
+            beaten[0] = time.monotonic()
+            beat(connection, role.process, {"leads": True, "epoch": epoch, "series": len(standing.series)})
+
+    def keep() -> None:
+        with connect(role.dsn, f"{APPLICATION} upkeep") as other:
+            upkeep(other, epoch, role.horizons, kept, clock.now())
+
+    with ticking({"evaluate": (role.tick_seconds, evaluate), "upkeep": (UPKEEP_SECONDS, keep)}) as failure:
+        while not stop.is_set() and not failure.happened.wait(0.1):
+            pass
+    if failure.cause is not None:
+        raise failure.cause
+
+
+def _log_turn(done: Turn, seconds: float) -> None:
+    if done.deltas or done.readings:
+        log.info(
+            "turn",
+            extra={
+                "deltas": done.deltas,
+                "panes": done.panes,
+                "windows_rolled": done.windows_rolled,
+                "readings": done.readings,
+                "seconds": round(seconds, 3),
+            },
+        )
