@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from monitor.cli import config, context, demo, evaluate, run
+from monitor.cli import config, context, demo, evaluate, run, web
 from monitor.errors import BadInput, BadSettings, CaldriftError, Unavailable
 
 #: A mistake of ours: the supervisor starts such a role again, while 1 and 2 are answers that stand.
@@ -25,6 +25,7 @@ config.register(app)
 demo.register(app)
 evaluate.register(app)
 run.register(app)
+web.register(app)
 
 
 def main() -> None:

@@ -381,7 +381,7 @@ class ReadingsSection(Section):
         "high).",
     )
     min_labels: Count = Field(
-        default=100,
+        default=30,
         ge=1,
         le=1_000_000,
         description="With fewer labels a reading says `not_enough_labels`.",
@@ -398,6 +398,16 @@ class WebSection(Section):
         default=None,
         json_schema_extra=SECRET,
         description="Token that readers must present; without it anyone who reaches the port may read.",
+    )
+    open: Switch = Field(
+        default=False,
+        description="Whether a host beyond this machine may be listened at without a token: everybody who reaches the "
+        "port may read.",
+    )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Names under which browsers and Prometheus reach the pages, beside localhost and addresses. Other "
+        "names are refused unless a token is set.",
     )
     max_metric_series: Count = Field(
         default=200,
