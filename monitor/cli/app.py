@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from monitor.cli import config, context, demo, evaluate, run, web
+from monitor.cli import config, context, demo, evaluate, ingest, measure, run, status, web
 from monitor.errors import BadInput, BadSettings, CaldriftError, Unavailable
 
 #: A mistake of ours: the supervisor starts such a role again, while 1 and 2 are answers that stand.
@@ -24,7 +24,10 @@ app = typer.Typer(
 config.register(app)
 demo.register(app)
 evaluate.register(app)
+ingest.register(app)
+measure.register(app)
 run.register(app)
+status.register(app)
 web.register(app)
 
 
