@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
 import numpy as np
 
-from monitor.calibration.reading import Reading
+from monitor.calibration.reading import Reading, reading_to_json
 from monitor.postgres.arrays import Float8Array, Int4Array, Int8Array, JsonbArray, TextArray, TimestamptzArray
 from monitor.postgres.database import Connection
 
@@ -46,6 +45,10 @@ CROSS JOIN LATERAL (
 ) AS r
 WHERE %(model)s::text IS NULL OR s.model = %(model)s
 ORDER BY s.model, s.signal, s.source_group, s.segment_text, w.place
+"""
+READ_BEFORE: Final = """
+SELECT s.id, w.name FROM series AS s CROSS JOIN unnest(%(windows)s) AS w (name)
+WHERE EXISTS (SELECT FROM reading AS r WHERE r.series = s.id AND r.window_name = w.name)
 """
 THIN: Final = """
 DELETE FROM reading AS r USING (
@@ -100,7 +103,7 @@ def write_readings(connection: Connection, readings: Sequence[StoredReading]) ->
             "null_high": _numbers([_bound(body.null_band, 1) for body in bodies]),
             "signed_gap": _numbers([body.signed_gap for body in bodies]),
             "coverage": _numbers([body.coverage for body in bodies]),
-            "body": JsonbArray([msgspec.json.encode(body) for body in bodies]),
+            "body": JsonbArray([reading_to_json(body) for body in bodies]),
         },
     )
 
@@ -109,6 +112,12 @@ def latest(connection: Connection, windows: Sequence[str], model: str | None = N
     """The newest reading of every series (of one model) in each of the windows, where there is one."""
     rows = connection.execute(LATEST, {"windows": TextArray(windows), "model": model}).fetchall()
     return [LatestReading(*row) for row in rows]
+
+
+def read_before(connection: Connection, windows: Sequence[str]) -> set[tuple[int, str]]:
+    """Which series have a reading in which of the windows."""
+    rows = connection.execute(READ_BEFORE, {"windows": TextArray(windows)}).fetchall()
+    return {(int(series), str(window)) for series, window in rows}
 
 
 def thin(connection: Connection, now: datetime, since: datetime | None) -> tuple[datetime, int]:

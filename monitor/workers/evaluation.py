@@ -21,7 +21,7 @@ from monitor.postgres.counts import add_counts
 from monitor.postgres.database import Connection
 from monitor.postgres.evaluation import Pass, note_applied, note_evaluated, take_deltas
 from monitor.postgres.leader import leading
-from monitor.postgres.readings import StoredReading, write_readings
+from monitor.postgres.readings import StoredReading, read_before, write_readings
 from monitor.postgres.series import Routes, read_series
 from monitor.postgres.windows import Held
 from monitor.rolling.deltas import decode, merge
@@ -74,6 +74,8 @@ class Standing:
     routes: Routes
     series: dict[int, SeriesName]
     spans: Held
+    read_before: set[tuple[int, str]]
+    """Series and windows that have a reading; once they are empty, they get one that says so."""
     changed: set[int]
     """Windows whose sums changed after their last reading was begun."""
     touched: dict[int, int] = field(default_factory=dict)
@@ -110,7 +112,8 @@ def load(connection: Connection, epoch: int, evaluation: Evaluation) -> Standing
     with leading(connection, epoch):
         spans = windows.held(connection, evaluation.names)
     series = {stored.id: stored.name for stored in read_series(connection)}
-    return Standing(epoch, Routes(evaluation.main_signal), series, spans, set(spans))
+    before = read_before(connection, evaluation.names)
+    return Standing(epoch, Routes(evaluation.main_signal), series, spans, before, set(spans))
 
 
 def turn(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> Turn:
@@ -233,16 +236,22 @@ def _finish(connection: Connection, standing: Standing) -> None:
 def _read_some(
     connection: Connection, standing: Standing, evaluation: Evaluation, keys: list[int], now: datetime
 ) -> int:
-    """Store the readings of some windows. Windows without a prediction get none."""
+    """Store the readings of some windows."""
     with leading(connection, standing.epoch):
         stack = windows.read_windows(connection, evaluation.names, np.array(sorted(keys), np.int64))
         found = [
             _stored(standing, evaluation, key, sketch, now)
             for key, sketch in sketches(stack)
-            if len(sketch.cells) and _sound(standing, evaluation, key, sketch)
+            if _is_due(standing, evaluation, key, sketch) and _sound(standing, evaluation, key, sketch)
         ]
         write_readings(connection, found)
+    standing.read_before.update((stored.series, stored.window) for stored in found)
     return len(found)
+
+
+def _is_due(standing: Standing, evaluation: Evaluation, key: int, sketch: Sketch) -> bool:
+    """Whether the window holds anything, or has been read while it did."""
+    return len(sketch.cells) > 0 or (key >> 32, evaluation.windows[key & 0xFFFFFFFF].name) in standing.read_before
 
 
 def _stored(standing: Standing, evaluation: Evaluation, key: int, sketch: Sketch, now: datetime) -> StoredReading:
