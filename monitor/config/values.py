@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from monitor.calibration.cells import Edges
+from monitor.calibration.reading import ReadingSettings
 from monitor.config.sections import Section, Settings
 from monitor.events.mapping import FieldMapping, MessageKind, field_mapping
 from monitor.events.rules import EventRules
@@ -52,6 +54,17 @@ def windows(settings: Settings) -> tuple[Window, ...]:
 
 def _window_name(hours: int) -> str:
     return f"{hours // _DAY_HOURS}d" if hours % _DAY_HOURS == 0 else f"{hours}h"
+
+
+def reading_settings(settings: Settings, bins: int | None = None, edges: Edges | None = None) -> ReadingSettings:
+    """How sketches are read; `bins` and `edges` of a command go before the settings'. Raises BadInput for bad ones."""
+    readings = settings.readings
+    return ReadingSettings(
+        bins=readings.bins if bins is None else bins,
+        edges=readings.edges if edges is None else edges,
+        confidence_level=readings.confidence_level,
+        min_labels=readings.min_labels,
+    )
 
 
 def is_primary_source(settings: Settings, source: str | None) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.calibration.reading import ReadingSettings
 from monitor.config import connections, values
 from monitor.config.loading import load_settings
 from monitor.config.sections import Settings
@@ -18,6 +19,7 @@ def test_without_settings_the_layers_below_have_their_own_defaults() -> None:
     assert values.event_rules(Settings()) == EventRules()
     assert values.segment_scheme(Settings()) == SegmentScheme()
     assert values.series_bound(Settings()).max_series == MAX_SERIES
+    assert values.reading_settings(Settings()) == ReadingSettings()
     assert connections.kafka_access(Settings()).bootstrap_servers == ("localhost:9092",)
     assert connections.intake_settings(Settings()).topics == ("predictions", "labels")
 

@@ -1,0 +1,183 @@
+"""`caldrift measure`: calibration of files, without any server."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from monitor.cli import context
+from monitor.errors import BadInput
+
+if TYPE_CHECKING:
+    from monitor.calibration.reading import Reading, ReadingSettings
+    from monitor.config.sections import Settings
+    from monitor.files.formats import Source
+    from monitor.files.measure import Measured, Wanted
+    from monitor.files.pairs import PairColumns
+    from monitor.files.rejections import Rejections
+
+PARTIAL = 4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("measure")(measure)
+
+
+def measure(
+    *,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="File of predictions: JSON lines, CSV or Parquet.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option("--labels", help="File of labels.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", help="One file with confidence and outcome in a row, instead of both.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", metavar="DIM", help="Also by this dimension, or DIM*DIM; repeatable.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Only this model; without a model column, its name.")
+    ] = None,
+    signal: Annotated[str | None, typer.Option("--signal", help="Only this signal.")] = None,
+    bins: Annotated[int | None, typer.Option("--bins", help="Number of bins; default readings.bins.")] = None,
+    edges: Annotated[str | None, typer.Option("--edges", help="right_closed or left_closed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="OUT", help="Write a page with diagrams.")] = None,
+    bins_table: Annotated[
+        bool, typer.Option("--bins-table", help="Print every series with its bins and measures.")
+    ] = False,
+    confidence_column: Annotated[str, typer.Option(help="Of --pairs.")] = "confidence",
+    correct_column: Annotated[str, typer.Option(help="Of --pairs: true, false, or a share 0 to 1.")] = "correct",
+    model_column: Annotated[str | None, typer.Option(help="Of --pairs.")] = None,
+    segment_column: Annotated[list[str] | None, typer.Option(help="Of --pairs: the same as --by; repeatable.")] = None,
+    shown: Annotated[int, typer.Option("--shown", min=0, help="Bad rows to name, of each reason.")] = 20,
+    rejects: Annotated[Path | None, typer.Option("--rejects", metavar="OUT", help="Write every bad row here.")] = None,
+) -> None:
+    """Measure calibration from files: no server. Exit code 4 when some rows were bad, 1 when nothing was measured."""
+    from monitor.config.values import reading_settings
+    from monitor.files.measure import Wanted, unknown_slices
+    from monitor.files.rejections import Rejections
+    from monitor.files.slices import slices
+
+    settings = context.settings(servers=False)
+    how = reading_settings(settings, bins, cast('Literal["right_closed", "left_closed"] | None', edges))
+    wanted = Wanted(slices([*(by or []), *(segment_column or [])]), model)
+    with Rejections(lambda line: print(line, file=sys.stderr), shown, rejects) as refused:
+        if pairs is not None and predictions is None and labels is None:
+            columns = _pair_columns(settings, wanted, confidence_column, correct_column, model_column)
+            measured, files = _measure_pairs(settings, pairs, columns, wanted, refused), [pairs]
+        elif pairs is None and predictions is not None and labels is not None:
+            measured, files = _measure_events(settings, predictions, labels, wanted, refused), [predictions, labels]
+        else:
+            raise BadInput("give --predictions and --labels, or --pairs", "usage")
+        refused.finish()
+    readings = [each for each in _readings(measured, how) if signal in {None, each.signal}]
+    for name in unknown_slices(measured, wanted.slices):
+        print(f"no prediction has a value of {name}", file=sys.stderr)
+    _show(readings, measured, files, as_json=as_json, html=html, bins_table=bins_table)
+    if refused.counts:
+        raise typer.Exit(PARTIAL)
+    if not any(reading.n_predictions for reading in readings):
+        raise typer.Exit(1)
+
+
+def _pair_columns(
+    settings: "Settings", wanted: "Wanted", confidence: str, correct: str, model_column: str | None
+) -> "PairColumns":
+    from monitor.config.values import segment_scheme
+    from monitor.files.pairs import PairColumns
+    from monitor.rolling.segments import Dimension
+
+    declared = {dimension.name: dimension for dimension in segment_scheme(settings).dimensions}
+    dimensions = tuple(declared.get(name, Dimension(name)) for name in wanted.slices.dimensions)
+    return PairColumns(confidence, correct, model_column, wanted.model or "model", dimensions)
+
+
+def _measure_pairs(
+    settings: "Settings", path: Path, columns: "PairColumns", wanted: "Wanted", refused: "Rejections"
+) -> "Measured":
+    from monitor.cli.progress import progress
+    from monitor.files.formats import source
+    from monitor.files.measure import measure_pairs
+
+    file = source(path)
+    with progress("reading", file.size) as told:
+        return measure_pairs(file, columns, wanted, settings.events.main_signal, told=told, rejections=refused)
+
+
+def _measure_events(
+    settings: "Settings", predictions: Path, labels: Path, wanted: "Wanted", refused: "Rejections"
+) -> "Measured":
+    from datetime import UTC, datetime
+    from functools import partial
+
+    from monitor.cli.progress import progress
+    from monitor.config.values import event_rules, is_primary_source, segment_scheme
+    from monitor.files.formats import source
+    from monitor.files.measure import Reader, measure_events
+
+    files: tuple[Source, Source] = (source(predictions), source(labels))
+    primary = partial(is_primary_source, settings)
+    reader = Reader(event_rules(settings), segment_scheme(settings), settings.segments.max_series, primary)
+    now = datetime.now(UTC)
+    with progress("reading", sum(file.size for file in files)) as told:
+        return measure_events(files, reader, wanted, now, told=told, rejections=refused)
+
+
+def _readings(measured: "Measured", how: "ReadingSettings") -> "list[Reading]":
+    """A reading of each series over all time, whatever the age of its labels."""
+    from datetime import UTC, datetime, timedelta
+
+    from msgspec.structs import replace
+
+    from monitor.calibration.reading import read
+    from monitor.rolling.panes import EVERYTHING
+    from monitor.rolling.subjects import subject_of
+
+    epoch = datetime.fromtimestamp(0, UTC)
+    subjects = (
+        replace(subject_of(name, "all", EVERYTHING, epoch, timedelta(0)), as_of=measured.latest_at)
+        for name in measured.sketches
+    )
+    return [read(sketch, how, each) for sketch, each in zip(measured.sketches.values(), subjects, strict=True)]
+
+
+def _show(
+    readings: "list[Reading]",
+    measured: "Measured",
+    files: list[Path],
+    *,
+    as_json: bool,
+    html: Path | None,
+    bins_table: bool,
+) -> None:
+    """Print what was asked for: JSON or a table on standard output, a page in a file, a summary on stderr."""
+    from monitor.calibration.reading import to_json
+    from monitor.cli.figures import reading_text, readings_table
+    from monitor.cli.report import write_report
+
+    if html is not None:
+        write_report(html, readings, [path.name for path in files])
+    if as_json:
+        sys.stdout.write(to_json(readings, measured.input).decode() + "\n")
+        return
+    if bins_table or len(readings) == 1:
+        print("\n\n".join(reading_text(reading) for reading in readings))
+    else:
+        print(readings_table(readings))
+    print(_summary(measured), file=sys.stderr)
+
+
+def _summary(measured: "Measured") -> str:
+    """`1 000 predictions, 900 labels (3 duplicates); 5 bad rows`."""
+    from monitor.web.verdicts import count
+
+    found = measured.input
+    bad = found["dead_letters"]
+    n_bad = sum(bad.values()) if isinstance(bad, dict) else bad
+    more = [f"{count(n)} {name.replace('_', ' ')}" for name, n in list(found.items())[2:] if isinstance(n, int) and n]
+    extra = f" ({', '.join(more)})" if more else ""
+    predictions, labels = (count(n) for n in (found["predictions"], found["labels"]) if isinstance(n, int))
+    return f"{predictions} predictions, {labels} labels{extra}; {count(n_bad)} bad rows"

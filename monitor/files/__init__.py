@@ -1,0 +1,1 @@
+"""Files of events and of pairs, read and measured without any server."""

@@ -1,0 +1,146 @@
+"""Whole files -> one sketch a series, by the service's own decoding, join and sums."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from monitor.calibration.sketch import Sketch
+from monitor.events.messages import Label, Prediction
+from monitor.events.rules import EventRules
+from monitor.files.events import labels, prediction_fields, predictions
+from monitor.files.formats import Source
+from monitor.files.pairs import PairColumns, add_pairs
+from monitor.files.rejections import Rejections
+from monitor.files.rows import BadRow, Told
+from monitor.files.slices import Slices
+from monitor.rolling.arrivals import IsPrimary
+from monitor.rolling.bound import SeriesBound
+from monitor.rolling.rendezvous import Joined, Rendezvous, series_sketches
+from monitor.rolling.segments import SegmentScheme, SeriesName, segment_text
+
+InputCounts = dict[str, int | dict[str, int]]
+
+Event = TypeVar("Event", Prediction, Label)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which series to give: slices beside everything; one model, or all."""
+
+    slices: Slices
+    model: str | None = None
+
+    def takes(self, name: SeriesName) -> bool:
+        """Whether a series is one of them."""
+        dimensions = tuple(sorted(json.loads(name.segment)))
+        return self.model in {None, name.model} and (not dimensions or dimensions in self.slices.crosses)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The sketches by series, in order of name, what the input held, and the latest time of any event."""
+
+    sketches: Mapping[SeriesName, Sketch]
+    input: InputCounts
+    latest_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How events are read and grouped: the same values that the service's ingest uses."""
+
+    rules: EventRules
+    scheme: SegmentScheme
+    max_series: int
+    is_primary: IsPrimary
+
+
+def measure_events(
+    files: tuple[Source, Source], reader: Reader, wanted: Wanted, now: datetime, *, told: Told, rejections: Rejections
+) -> Measured:
+    """Join a file of predictions with a file of labels. The order of rows decides only between equal ids."""
+    rules, scheme = reader.rules, _with_crosses(reader.scheme, wanted.slices)
+    bound = SeriesBound(reader.max_series, rules.main_signal)
+    meeting = Rendezvous(scheme, bound, reader.is_primary, rules.id_scope)
+    predicted, labelled = files
+    latest = 0
+    fields = prediction_fields(rules, scheme, wanted.slices.dimensions)
+    for run in _kept(predicted, predictions(predicted, rules, fields, now, told), rejections):
+        meeting.add_predictions(run)
+        latest = max(latest, max((each.predicted_at for each in run), default=0))
+    for labelled_run in _kept(labelled, labels(labelled, rules, now, told), rejections):
+        meeting.add_labels(labelled_run)
+        latest = max(latest, max((each.labelled_at for each in labelled_run), default=0))
+    joined = meeting.join()
+    found = series_sketches(joined, rules.main_signal)
+    return Measured(
+        sketches={name: found[name] for name in sorted(found, key=_place) if wanted.takes(name)},
+        input=_input(joined, rejections),
+        latest_at=_EPOCH + timedelta(microseconds=latest) if latest else None,
+    )
+
+
+def _with_crosses(scheme: SegmentScheme, slices: Slices) -> SegmentScheme:
+    """The scheme with the crosses that were asked for."""
+    declared = {tuple(sorted(cross)) for cross in scheme.crosses}
+    more = tuple(cross for cross in slices.crosses if len(cross) > 1 and cross not in declared)
+    return replace(scheme, crosses=(*scheme.crosses, *more)) if more else scheme
+
+
+def _kept(
+    file: Source, runs: Iterator[tuple[list[Event], list[BadRow]]], rejections: Rejections
+) -> Iterator[list[Event]]:
+    for good, bad in runs:
+        rejections.add(file.path, bad)
+        yield good
+
+
+def _input(joined: Joined, rejections: Rejections) -> InputCounts:
+    counts = joined.counts
+    return {
+        "predictions": counts["predictions"],
+        "labels": counts["labels"],
+        "duplicates": counts["duplicate_prediction"] + counts["duplicate_label"],
+        "conflicts": counts["prediction_conflict"],
+        "corrections": counts["correction"],
+        "outdated_labels": counts["outdated_label"],
+        "retractions": counts["retraction"],
+        "orphan_labels": counts["orphan_label"],
+        "incomparable_labels": counts["label_incomparable"],
+        "folded_values": counts["folded_value"],
+        "dead_letters": dict(sorted(rejections.counts.items())),
+    }
+
+
+def measure_pairs(
+    file: Source, columns: PairColumns, wanted: Wanted, signal: str, *, told: Told, rejections: Rejections
+) -> Measured:
+    """Measure a file that holds confidence and outcome in one row."""
+    sums = add_pairs(file, columns, told, lambda bad: rejections.add(file.path, bad), wanted.model)
+    found = sums.sketches(columns, wanted.slices)
+    named = {SeriesName(model, signal, segment_text(dict(segment))): found[model, segment] for model, segment in found}
+    counts: InputCounts = {
+        "predictions": sums.predictions,
+        "labels": sums.labels,
+        "duplicates": 0,
+        "corrections": 0,
+        "retractions": 0,
+        "orphan_labels": 0,
+        "dead_letters": dict(sorted(rejections.counts.items())),
+    }
+    return Measured({name: named[name] for name in sorted(named, key=_place)}, counts)
+
+
+def _place(name: SeriesName) -> tuple[str, str, str, int, str]:
+    """Everything of a model first, then its slices, by name."""
+    return name.model, name.signal, name.source_group, name.segment.count('":"'), name.segment
+
+
+def unknown_slices(measured: Measured, slices: Slices) -> list[str]:
+    """The slices that no event belongs to, as they were asked for."""
+    known = {tuple(sorted(json.loads(name.segment))) for name in measured.sketches}
+    return ["*".join(cross) for cross in slices.crosses if cross not in known]
