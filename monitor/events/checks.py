@@ -1,5 +1,6 @@
 """Checks of single values: each gives the checked value back, or says what was wrong, where, what is allowed."""
 
+import json
 import math
 from datetime import UTC, datetime
 from typing import Final, Never
@@ -28,6 +29,8 @@ def shown(value: object) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
