@@ -82,6 +82,17 @@ def read(
     return [StoredDeadLetter(int(row[0]), DeadLetter(*row[1:])) for row in rows]
 
 
+def bad_offsets(connection: Connection, topic: str, part: int, first: int, following: int) -> list[int]:
+    """Offsets of a partition, `first` included and `following` excluded, whose messages were no events; not those that
+    came too late to be stored."""
+    rows = connection.execute(
+        "SELECT kafka_offset FROM dead_letter WHERE topic = %s AND part = %s"
+        " AND kafka_offset >= %s AND kafka_offset < %s AND reason NOT IN ('expired', 'id_out_of_range')",
+        (topic, part, first, following),
+    ).fetchall()
+    return [int(row[0]) for row in rows]
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """How many dead letters are stored, by reason."""
     rows = connection.execute("SELECT reason, count(*) FROM dead_letter GROUP BY reason ORDER BY reason").fetchall()

@@ -101,6 +101,10 @@ class Joined:
     corrections: int = 0
     """Applied labels that replaced another."""
     retractions: int = 0
+    labels_without_prediction: int = 0
+    """Applied labels whose prediction has not come yet."""
+    corrections_of_known: int = 0
+    """Corrections of predictions that are known."""
 
 
 class FenceLost(Exception):  # noqa: N818 - it is news, not a mistake: another process read on from the same offset
@@ -156,14 +160,17 @@ def join(  # noqa: PLR0917 - one for each thing that a batch has
     if row is None:
         raise ValueError("retention_floor has no row")
     first, second = _answer(predicted, predicted_shape), _answer(labelled, labelled_shape)
+    applied, corrections, retractions, unknown, known_corrections = second.counts if second is not None else [0] * 5
     return Joined(
         floor_at=row[0],
         predictions=None if first is None else joined_rows(first, new_predictions=True),
         labels=None if second is None else joined_rows(second, new_predictions=False),
         new_predictions=0 if first is None else first.counts[0],
-        applied_labels=0 if second is None else second.counts[0],
-        corrections=0 if second is None else second.counts[1],
-        retractions=0 if second is None else second.counts[2],
+        applied_labels=applied,
+        corrections=corrections,
+        retractions=retractions,
+        labels_without_prediction=unknown,
+        corrections_of_known=known_corrections,
     )
 
 
@@ -246,8 +253,8 @@ _REPLACED: Final = ("labelled_at", "label_number", "label_propensity", "label_ki
 
 @lru_cache(maxsize=256)
 def prediction_statement(present: tuple[str, ...]) -> bytes:
-    """The upsert of predictions with these optional columns: the first one wins; what is newly known comes back, with its
-    label if that came first."""
+    """The upsert of predictions with these optional columns: the first one wins. What is newly known comes back, with
+    its label if that came first."""
     columns = [name for name, _ in _PREDICTION_COLUMNS] + list(present)
     values = [f"s.{name}" for name, _ in _PREDICTION_COLUMNS] + [_PREDICTION[name].expression for name in present]
     returned = shape_of_predictions(present)
@@ -265,8 +272,8 @@ def prediction_statement(present: tuple[str, ...]) -> bytes:
 
 @lru_cache(maxsize=16)
 def label_statement(present: tuple[str, ...]) -> bytes:
-    """The upsert of labels with these optional columns: the greater one wins; the rows whose prediction is known come back,
-    with the label that was replaced."""
+    """The upsert of labels with these optional columns: the greater one wins. The rows whose prediction is known come
+    back, with the label that was replaced."""
     columns = [name for name, _ in _LABEL_COLUMNS] + list(present)
     values = [f"s.{name}" for name, _ in _LABEL_COLUMNS] + [_LABEL[name].expression for name in present]
     stored = [name for name, _ in _LABEL_COLUMNS[1:]] + list(_LABEL)
@@ -280,7 +287,13 @@ def label_statement(present: tuple[str, ...]) -> bytes:
             WHERE p.label_version IS NULL OR {_LABEL_KEY.format("p")} < {_LABEL_KEY.format("EXCLUDED")}
             RETURNING {", ".join(f"p.{name}" for name in returned.columns)}
         )
-        SELECT (SELECT ARRAY[count(*), count(previous_label_kind), count(*) FILTER (WHERE label_kind = 0)] FROM up),
+        SELECT (
+                SELECT ARRAY[
+                    count(*), count(previous_label_kind), count(*) FILTER (WHERE label_kind = 0),
+                    count(*) FILTER (WHERE predicted_at IS NULL),
+                    count(previous_label_kind) FILTER (WHERE predicted_at IS NOT NULL)
+                ] FROM up
+            ),
             {", ".join(returned.aggregates.values())}
         FROM up WHERE predicted_at IS NOT NULL
     """.encode()

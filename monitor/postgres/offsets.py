@@ -216,9 +216,9 @@ def _of_cluster(connection: Connection, reader: Reader, topics: Iterable[str]) -
     others = sorted({str(cluster) for _, _, _, cluster in rows} - {reader.cluster_id})
     if others:
         raise Refused(
-            f"the stored offsets of group {reader.group_id} belong to the Kafka cluster {', '.join(others)}, but"
-            f" the brokers are those of cluster {reader.cluster_id}: point kafka.bootstrap_servers at the old cluster, or"
-            " begin anew on this one with `caldrift offsets reset --all`"
+            f"the stored offsets of group {reader.group_id} belong to the Kafka cluster {', '.join(others)},"
+            f" but the brokers are those of cluster {reader.cluster_id}: point kafka.bootstrap_servers at the old"
+            " cluster, or begin anew on this one with `caldrift offsets reset --all`"
         )
     return {(str(topic), int(part)): int(offset) for topic, part, offset, _ in rows}
 

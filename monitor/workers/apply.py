@@ -1,0 +1,232 @@
+"""Applying a batch: its segment sets, its upserts, its delta and dead letters, in one transaction that happens once."""
+
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+import psycopg
+
+from monitor.errors import Refused, Unavailable
+from monitor.events.checks import microseconds
+from monitor.events.identity import Ids
+from monitor.events.messages import IdScope, Prediction
+from monitor.postgres import joins, partitions
+from monitor.postgres.database import Connection, is_conflict
+from monitor.postgres.dead_letters import DeadLetter
+from monitor.postgres.joins import Joined
+from monitor.postgres.offsets import Reader
+from monitor.postgres.partitions import IdRange
+from monitor.postgres.segment_sets import MOST_REMEMBERED, LabelSources, SegmentSets
+from monitor.rolling.bound import SeriesBound
+from monitor.rolling.deltas import delta_of, encode, merge
+from monitor.rolling.rows import NO_LABEL, Int16s, Int32s, JoinedRows
+from monitor.rolling.segments import SegmentKey, SegmentScheme
+from monitor.workers.batch import Batch, Chunk, dead_letter, located
+from monitor.workers.staging import (
+    Places,
+    first_of_each,
+    greatest_of_each,
+    id_instants,
+    label_ids,
+    label_rows,
+    outside_range,
+    prediction_ids,
+    prediction_rows,
+)
+
+log: Final = logging.getLogger("caldrift.ingest")
+
+ATTEMPTS: Final = 10
+"""Times that a batch is tried when it deadlocks or the retention floor moves under it."""
+
+
+_WHY: Final = {
+    "expired": "the event is older than the retention floor {}",
+    "id_out_of_range": "the id is no UUIDv7 or ULID of a time that the store holds; its floor is {}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRules:
+    """What applying depends on, besides what is stored."""
+
+    reader: Reader
+    scheme: SegmentScheme
+    bound: Callable[[], SeriesBound]
+    """Makes an empty bound, to be filled from what is stored."""
+    is_primary: Callable[[str], bool]
+    id_scope: IdScope = "global"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a batch."""
+
+    messages: int
+    new_predictions: int
+    applied_labels: int
+    joined: int
+    """Pairs that this batch completed."""
+    dead_letters: int
+
+
+class _FloorMoved(Exception):  # noqa: N818 - it is news, not a mistake
+    """The retention floor is not the one that the batch was judged by."""
+
+
+class Applier:
+    """Applies batches over one connection, and remembers the numbers of segment sets and sources. One thread only.
+
+    After a lost fence or a lost connection it is thrown away, with all it remembers.
+    """
+
+    def __init__(self, connection: Connection, rules: JoinRules) -> None:
+        self.connection = connection
+        self._rules = rules
+        connection.execute(joins.GUARDS)
+        self._sets = SegmentSets(rules.bound())
+        self._sources = LabelSources(rules.is_primary)
+        self._by_raw_key: dict[Hashable, int] = {}
+        self._unused_numbers: frozenset[str] = frozenset()
+        self._floor_at, self._id_range = self._read_floor()
+
+    def apply(self, batch: Batch, now: datetime) -> Applied:
+        """Apply a batch once. Raises FenceLost where another process did, psycopg.Error where the server fails."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._apply(batch, now)
+            except _FloorMoved:
+                self._floor_at, self._id_range = self._read_floor()
+            except psycopg.errors.CheckViolation:  # an id without a partition: one was dropped, or never made
+                self._floor_at, self._id_range = self._read_floor()
+            except psycopg.Error as failure:
+                if not is_conflict(failure):
+                    raise
+                log.warning("conflict", extra={"attempt": attempt, "sqlstate": failure.sqlstate})
+        raise Refused(f"a batch of {batch.messages} messages could not be applied in {ATTEMPTS} attempts")
+
+    def _apply(self, batch: Batch, now: datetime) -> Applied:
+        letters = batch.dead_letters(now)
+        predictions, labels = list(batch.predictions), list(batch.labels)
+        ids, keys = prediction_ids(predictions, self._rules.id_scope), label_ids(labels, self._rules.id_scope)
+        kept = self._kept([each.predicted_at for each in predictions], ids, batch.prediction_chunks, letters, now)
+        kept_labels = self._kept([each.labelled_at for each in labels], keys, batch.label_chunks, letters, now)
+        if kept is not None:
+            predictions, ids = [predictions[place] for place in kept.tolist()], ids[kept]
+        if kept_labels is not None:
+            labels, keys = [labels[place] for place in kept_labels.tolist()], keys[kept_labels]
+        segment_sets = self._segment_sets(predictions)
+        self._sources.resolve(self.connection, {each.source for each in labels if each.source is not None})
+        once, every = first_of_each(ids)
+        greatest, every_label = greatest_of_each(keys, labels)
+        rows = prediction_rows(predictions, ids, segment_sets, once)
+        tags = label_rows(labels, keys, self._sources.number, greatest)
+        with joins.batch_transaction(self.connection):
+            joined = joins.join(self.connection, self._rules.reader, batch.advances, now, rows, tags)
+            if joined.floor_at != self._floor_at:
+                raise _FloorMoved
+            counts = _counts(joined, letters)
+            if joined.new_predictions < len(predictions):
+                every_row = rows if every is None else prediction_rows(predictions, ids, segment_sets, every)
+                conflicts = joins.differing_predictions(self.connection, every_row)
+                counts["prediction_conflict"] = conflicts
+                counts["duplicate_prediction"] = len(predictions) - joined.new_predictions - conflicts
+            if joined.applied_labels < len(labels):
+                every_tag = tags if every_label is None else label_rows(labels, keys, self._sources.number, every_label)
+                equal = joins.equal_labels(self.connection, every_tag)
+                counts["duplicate_label"] = equal - joined.applied_labels
+                counts["stale_label"] = len(labels) - equal
+            joins.finish(self.connection, self._delta(joined, counts), letters)
+        return Applied(batch.messages, joined.new_predictions, joined.applied_labels, counts["joined"], len(letters))
+
+    def _delta(self, joined: Joined, counts: dict[str, int]) -> bytes | None:
+        both = [rows for rows in (joined.predictions, joined.labels) if rows is not None]
+        deltas = [delta_of(rows, self._groups(rows)) for rows in both]
+        total = deltas[0] if len(deltas) == 1 else merge(*deltas)
+        for name, n in total.counts.items():
+            counts[name] = counts.get(name, 0) + n
+        counts = {name: n for name, n in counts.items() if n}
+        if not len(total) and not len(total.delays) and not counts:
+            return None
+        return encode(replace(total, counts=counts))
+
+    def _groups(self, rows: JoinedRows) -> Int16s:
+        numbers = [rows.label.source] if rows.previous is None else [rows.label.source, rows.previous.source]
+        return self._sources.groups(self.connection, *numbers)
+
+    def _segment_sets(self, predictions: Sequence[Prediction]) -> Int32s:
+        """The number of each prediction's segment set; new ones are stored first."""
+        raw_key = self._rules.scheme.raw_key
+        raw = [raw_key(each) for each in predictions]
+        numbers = list(map(self._by_raw_key.get, raw))
+        if None in numbers:
+            self._learn([each for each, number in zip(predictions, numbers, strict=True) if number is None])
+            numbers = [self._by_raw_key[each] for each in raw]
+        return np.array(numbers, np.int32)
+
+    def _learn(self, predictions: Sequence[Prediction]) -> None:
+        scheme = self._rules.scheme
+        if len(self._by_raw_key) > MOST_REMEMBERED:
+            self._by_raw_key.clear()
+        keys: dict[Hashable, SegmentKey] = {}
+        for each in predictions:
+            raw = scheme.raw_key(each)
+            if raw not in keys:
+                keys[raw] = scheme.segment_key(each)
+                self._say_unused(scheme.unused_numbers(each))
+        folded = self._sets.resolve(self.connection, keys.values())
+        if folded:
+            log.warning("series bound reached: values folded into __other__", extra={"values": folded})
+        for raw, key in keys.items():
+            self._by_raw_key[raw] = self._sets.number(key)
+
+    def _say_unused(self, names: frozenset[str]) -> None:
+        for name in sorted(names - self._unused_numbers):
+            log.warning("numeric dimension without cut points makes no series", extra={"dimension": name})
+        self._unused_numbers |= names
+
+    def _kept(
+        self, moments: Sequence[int], ids: Ids, chunks: Sequence[Chunk], letters: list[DeadLetter], now: datetime
+    ) -> Places | None:
+        """The events that may be stored, None for all of them; a dead letter for each of the others."""
+        floor_us = microseconds(self._floor_at)
+        expired = np.array(moments, np.int64) < floor_us
+        outside = np.zeros(len(ids), np.bool_)
+        if self._id_range is not None and len(ids):
+            outside = outside_range(ids, self._id_range)
+            if outside.any():  # days may have been added since the range was read
+                self._id_range = partitions.id_range(self.connection)
+                outside = outside_range(ids, self._id_range) if self._id_range is not None else outside
+            expired |= outside & (id_instants(ids) < floor_us)
+        unwanted = expired | outside
+        if not unwanted.any():
+            return None
+        for event in np.flatnonzero(unwanted).tolist():
+            reason = "expired" if expired[event] else "id_out_of_range"
+            partition, message = located(chunks, event)
+            letters.append(dead_letter(partition, message, reason, _WHY[reason].format(self._floor_at), now))
+        return np.flatnonzero(~unwanted)
+
+    def _read_floor(self) -> tuple[datetime, IdRange | None]:
+        row = self.connection.execute("SELECT floor_at FROM retention_floor").fetchone()
+        if row is None:
+            raise Unavailable("the database has no retention floor yet: run `caldrift db upgrade`")
+        return row[0], partitions.id_range(self.connection)
+
+
+def _counts(joined: Joined, letters: Sequence[DeadLetter]) -> dict[str, int]:
+    """What the batch counts, each event once."""
+    completed = joined.applied_labels - joined.labels_without_prediction - joined.corrections_of_known
+    first = 0 if joined.predictions is None else int(np.count_nonzero(joined.predictions.label.kind != NO_LABEL))
+    return {
+        "prediction": joined.new_predictions,
+        "label": joined.applied_labels,
+        "joined": completed + first,
+        "correction": joined.corrections,
+        "retraction": joined.retractions,
+        "label_first": joined.labels_without_prediction,
+        "dead_letter": len(letters),
+    }
