@@ -45,16 +45,18 @@ def readings_table(readings: Sequence[Reading]) -> str:
             reading.window,
             str(reading.n),
             _number(reading.coverage),
+            _number(reading.accuracy),
+            _number(reading.mean_confidence),
+            _signed(reading.signed_gap),
             _number(reading.ece),
             _interval(reading.intervals.get("ece")),
             _interval(reading.null_band.get("ece")),
-            _signed(reading.signed_gap),
             "too few labels" if reading.not_enough_labels else verdict(reading),
         ]
         for reading in readings
     ]
-    head = ["model", "signal", "segment", "source", "window", "n", "coverage", "ECE", "interval", "null band", "gap"]
-    return table([*head, "verdict"], rows, right={5, 6, 7, 10})
+    head = ["model", "signal", "segment", "source", "window", "n", "coverage", "right", "confidence", "gap", "ECE"]
+    return table([*head, "interval", "null band", "verdict"], rows, right={5, 6, 7, 8, 9, 10})
 
 
 def segment_words(segment: Mapping[str, str]) -> str:

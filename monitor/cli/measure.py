@@ -45,9 +45,7 @@ def measure(
     edges: Annotated[str | None, typer.Option("--edges", help="right_closed or left_closed.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="OUT", help="Write a page with diagrams.")] = None,
-    bins_table: Annotated[
-        bool, typer.Option("--bins-table", help="Print every series with its bins and measures.")
-    ] = False,
+    bins_table: Annotated[bool, typer.Option("--bins-table", help="Print each series in full.")] = False,
     confidence_column: Annotated[str, typer.Option(help="Of --pairs.")] = "confidence",
     correct_column: Annotated[str, typer.Option(help="Of --pairs: true, false, or a share 0 to 1.")] = "correct",
     model_column: Annotated[str | None, typer.Option(help="Of --pairs.")] = None,
