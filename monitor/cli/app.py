@@ -6,7 +6,21 @@ from typing import Final
 
 import typer
 
-from monitor.cli import config, context, demo, evaluate, ingest, measure, reading, run, series, status, web
+from monitor.cli import (
+    config,
+    context,
+    demo,
+    doctor,
+    evaluate,
+    ingest,
+    measure,
+    reading,
+    replay,
+    run,
+    series,
+    status,
+    web,
+)
 from monitor.errors import BadInput, BadSettings, CaldriftError, Unavailable
 
 #: A mistake of ours: the supervisor starts such a role again, while 1 and 2 are answers that stand.
@@ -23,10 +37,12 @@ app = typer.Typer(
 
 config.register(app)
 demo.register(app)
+doctor.register(app)
 evaluate.register(app)
 ingest.register(app)
 measure.register(app)
 reading.register(app)
+replay.register(app)
 run.register(app)
 series.register(app)
 status.register(app)
