@@ -8,6 +8,7 @@ import typer
 from monitor.cli import context
 
 if TYPE_CHECKING:
+    import socket
     import threading
 
     from monitor.config.sections import Settings
@@ -46,10 +47,12 @@ def run(
 def _run_on_servers(settings: "Settings", stop: "threading.Event") -> int:
     """Run on servers that somebody else looks after; waits for Postgres, and refuses a schema that is not at head."""
     from monitor.cli.service import Plan, Service
+    from monitor.web.server import listen
 
     _require_schema(settings.postgres.dsn, stop)
-    plan = Plan(settings, settings.ingest.processes, settings.web.port)
-    return Service(plan, None, stop).run()
+    with listen(settings.web.host, settings.web.port) as listener:
+        plan = Plan(settings, settings.ingest.processes, listener)
+        return Service(plan, None, stop).run()
 
 
 def _require_schema(dsn: str, stop: "threading.Event") -> None:
@@ -79,7 +82,6 @@ def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threadi
     """Run on an embedded Postgres and an embedded broker of the folder."""
     from monitor.cli.service import Plan, Service
     from monitor.demo.embedded import embedded_servers
-    from monitor.demo.ports import free_port
     from monitor.postgres.migration import upgrade
 
     settings = context.settings(overrides, servers=False)
@@ -92,11 +94,22 @@ def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threadi
             "CALDRIFT_KAFKA__BOOTSTRAP_SERVERS": servers.broker.address,
             "CALDRIFT_POSTGRES__DSN": servers.postgres.dsn,
         }
-        web_port = free_port(settings.web.port)
-        plan = Plan(settings, settings.ingest.processes, web_port, environment, drains=not volatile)
-        service = Service(plan, servers, stop)
-        service.adopt_broker(servers)
-        return service.run()
+        with _listen_somewhere(settings) as listener:
+            plan = Plan(settings, settings.ingest.processes, listener, environment, drains=not volatile)
+            service = Service(plan, servers, stop)
+            service.adopt_broker(servers)
+            return service.run()
+
+
+def _listen_somewhere(settings: "Settings") -> "socket.socket":
+    """Listen at the port of the settings or, where another program has it, at a free one."""
+    from monitor.errors import BadSettings
+    from monitor.web.server import listen
+
+    try:
+        return listen(settings.web.host, settings.web.port)
+    except BadSettings:
+        return listen(settings.web.host, 0)
 
 
 def _fix_clock(settings: "Settings") -> dict[str, str | float]:

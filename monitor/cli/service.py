@@ -1,7 +1,9 @@
 """The whole service as one composition: its roles, its own servers where it is embedded, and the order of stopping."""
 
+import http.client
 import logging
 import os
+import socket
 import sys
 import threading
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from monitor.cli import context
 from monitor.config.connections import kafka_access
 from monitor.config.sections import Settings
 from monitor.demo.embedded import EmbeddedServers
-from monitor.demo.ports import LOOPBACK, is_open
+from monitor.demo.ports import LOOPBACK
 from monitor.errors import CaldriftError
 from monitor.kafka.topics import create_topics, topic_spans
 from monitor.postgres.database import answering, connect
@@ -34,7 +36,8 @@ class Plan:
 
     settings: Settings
     ingest_processes: int
-    web_port: int
+    listener: socket.socket
+    """Where the page listens: held open here, so that the address outlives a restart of the web role."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     drains: bool = False
 
@@ -50,19 +53,24 @@ class Plan:
     @property
     def web(self) -> str:
         """Where a browser on this machine finds the page."""
-        host = self.settings.web.host
-        shown = LOOPBACK if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.web_port}"
+        shown = _reachable(self.settings.web.host)
+        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.listener.getsockname()[1]}"
 
     def roles(self) -> list[Role]:
         """One process a role: the command that a person would type, tied to this process by its standard input."""
         command = (sys.executable, "-P", "-m", "monitor.cli.app", *context.repeated())
         environment = {**os.environ, **self.environment, context.SUPERVISED: "1"}
+        listener = self.listener.fileno()
         return [
             *(Role(name, (*command, "ingest", "--supervised"), environment) for name in self.ingest),
             Role("evaluate", (*command, "evaluate", "--supervised"), environment),
-            Role("web", (*command, "--set", f"web.port={self.web_port}", "web", "--supervised"), environment),
+            Role("web", (*command, "web", "--supervised", "--descriptor", str(listener)), environment, (listener,)),
         ]
+
+
+def _reachable(host: str) -> str:
+    """An address at which this machine reaches a socket that listens at `host`."""
+    return LOOPBACK if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
 
 
 def create_both_topics(settings: Settings) -> None:
@@ -81,6 +89,7 @@ class Service:
         self._stop = stop
         self._supervisor = Supervisor(plan.roles())
         self._ready = False
+        self._page = threading.Event()
 
     def run(self) -> int:
         """Keep every role and server running; returns the exit status once all roles have stopped.
@@ -88,6 +97,7 @@ class Service:
         0 after an orderly stop, 4 when a role had refused to go on, 2 when the settings let no role start.
         """
         status = 0
+        threading.Thread(target=self._look_at_page, name="page", daemon=True).start()
         try:
             while not self._stop.is_set():
                 changed = self._supervisor.tick()
@@ -112,12 +122,27 @@ class Service:
         if changed and self._servers is not None:
             for name, pid in self._supervisor.pids().items():
                 self._servers.ledger.record(name, pid)
-        first = not self._ready and is_open(self._plan.web_port)
+        first = not self._ready and self._page.is_set()
         if first:
             self._ready = True
             log.info("ready", extra={"web": self._plan.web})
         if (first or (changed and self._ready)) and self._servers is not None:
             self._servers.publish(self._plan.web, self._supervisor.pids())
+
+    def _look_at_page(self) -> None:
+        """Set the event once the page answers: the socket is open from the start, so only an answer says so."""
+        host, port = self._plan.listener.getsockname()[:2]
+        while not self._stop.wait(TICK_SECONDS):
+            connection = http.client.HTTPConnection(_reachable(host), port, timeout=5.0)
+            try:
+                connection.request("GET", "/livez")
+                connection.getresponse()
+            except (http.client.HTTPException, OSError):
+                continue
+            finally:
+                connection.close()
+            self._page.set()
+            return
 
     def _mend(self) -> bool:
         """Bring back an embedded server that has ended. Returns whether there was one."""

@@ -22,6 +22,9 @@ def web(
     supervised: Annotated[
         bool, typer.Option("--supervised", hidden=True, help="End when standard input does.")
     ] = False,
+    descriptor: Annotated[
+        int | None, typer.Option("--descriptor", hidden=True, help="Listening socket that is open already.")
+    ] = None,
 ) -> None:
     """Serve the pages, the API and /metrics, and nothing else, until Ctrl-C."""
     from monitor.postgres.database import connect
@@ -38,7 +41,8 @@ def web(
     dsn = settings.postgres.dsn
     connections = Connections(lambda: connect(dsn, "caldrift web", statement_timeout_seconds=STATEMENT_SECONDS))
     app = create_app(options, connections, head())
-    raise typer.Exit(serve(app, options.host, settings.web.port, stop_event(supervised=supervised)))
+    stop = stop_event(supervised=supervised)
+    raise typer.Exit(serve(app, options.host, settings.web.port, stop, descriptor))
 
 
 STATEMENT_SECONDS = 10.0

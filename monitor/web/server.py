@@ -41,9 +41,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(app: FastAPI, host: str, port: int, stop: threading.Event) -> int:
-    """Serve until `stop` is set; requests under way get a few seconds to end. Returns the exit status."""
-    listener = listen(host, port)
+def serve(app: FastAPI, host: str, port: int, stop: threading.Event, descriptor: int | None = None) -> int:
+    """Serve until `stop` is set; requests under way get a few seconds to end. Returns the exit status.
+
+    `descriptor` is a listening socket that the supervisor holds open: the port outlives a restart of this process.
+    """
+    listener = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
     place = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         app,

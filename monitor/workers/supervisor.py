@@ -30,6 +30,8 @@ class Role:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
+    descriptors: tuple[int, ...] = ()
+    """Open files that the process gets under the same numbers."""
 
 
 class Verdict(Enum):
@@ -138,6 +140,7 @@ class Supervisor:
             child.role.command,
             stdin=subprocess.PIPE,
             env=dict(child.role.environment),
+            pass_fds=child.role.descriptors,
             start_new_session=True,
         )
         child.started, child.due, child.exit_status = now, None, None
