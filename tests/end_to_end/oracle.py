@@ -38,7 +38,7 @@ def expected_cells(log: Iterable[Message]) -> Cells:
             elif message.topic == LABELS:
                 label = _label(body)
                 labels[_id(body)] = max(labels.get(_id(body), label), label)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             continue
     cells: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
     for name, prediction in predictions.items():
@@ -79,7 +79,7 @@ def _prediction(body: dict[str, Any]) -> dict[str, Any]:
 
 def _label(body: dict[str, Any]) -> tuple[Any, ...]:
     """Version, instant, kind, number, text: these five order the labels. Then source and propensity."""
-    kind = next(kind for field, kind in KINDS.items() if field in body)
+    kind = [kind for field, kind in KINDS.items() if field in body][0]  # noqa: RUF015 - IndexError is a rejection here
     number = _share(body["correct"]) if kind == CORRECT else float(body["value"]) if kind == VALUE else 0.0
     text = body["label"] if kind == LABEL else ""
     order = (body.get("version", 0), _us(body["labelled_at"]), kind, number, text.encode())
@@ -153,6 +153,6 @@ def _label_sums(c: float, y: float, propensity: float | None) -> list[int]:
     if propensity is None:
         return [*plain, 0, 0, 0, 0, 0, 0]
     w = min(1 / propensity, 1e4)
-    weighted = [fixed(w * v, 1e6) - fixed(v, 1e6) for v in (1.0, y, c)]
-    squared = [fixed(w * w * v, 1e3) - fixed(v, 1e3) for v in (1.0, y, c)]
+    weighted = [fixed((w - 1.0) * v, 1e6) for v in (1.0, y, c)]
+    squared = [fixed((w * w - 1.0) * v, 1e3) for v in (1.0, y, c)]
     return plain + weighted + squared
