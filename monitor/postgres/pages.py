@@ -163,6 +163,7 @@ _LATEST: Final = """
     ) r
     WHERE (%(model)s::text IS NULL OR s.model = %(model)s)
       AND (%(signal)s::text IS NULL OR s.signal = %(signal)s)
+      AND (%(any_source)s OR s.source_group = '')
       AND (%(search)s::text IS NULL OR strpos(lower(s.segment_text), lower(%(search)s)) > 0)
 """
 
@@ -181,7 +182,8 @@ _ORDER: Final = {
 class Selection:
     """Which series to list: of one window, and of a model, a signal and a text in the segment where they are given.
 
-    A reading of fewer than `min_labels` labels is listed, and not judged.
+    A reading of fewer than `min_labels` labels is listed, and not judged. Without `any_source` only series of
+    the primary label sources are listed.
     """
 
     window: str
@@ -189,6 +191,7 @@ class Selection:
     model: str | None = None
     signal: str | None = None
     search: str | None = None
+    any_source: bool = True
 
     def parameters(self) -> dict[str, str | int | None]:
         return {
@@ -197,6 +200,7 @@ class Selection:
             "model": self.model,
             "signal": self.signal,
             "search": self.search,
+            "any_source": self.any_source,
         }
 
 

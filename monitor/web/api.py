@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -43,13 +43,12 @@ def _add_lists(routes: APIRouter, connections: Connections, options: WebOptions)
         model: Text = "",
         signal: Text = "",
         search: Text = "",
+        sources: Literal["", "all"] = "",
         limit: Limit = 500,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
         """The newest reading of every series in one window."""
-        chosen = stored.Selection(
-            window or options.windows[0], options.min_labels, model or None, signal or None, search or None
-        )
+        chosen = _selection(options, window, model, signal, search, any_source=sources == "all")
         with connections.reading() as connection:
             return _readings(stored.latest_bodies(connection, chosen, limit=limit, offset=offset))
 
@@ -60,13 +59,12 @@ def _add_lists(routes: APIRouter, connections: Connections, options: WebOptions)
         model: Text = "",
         signal: Text = "",
         search: Text = "",
+        sources: Literal["", "all"] = "",
         rank: Rank = "excess",
         limit: Limit = MOST_SERIES,
     ) -> Response:
         """The same as a table, worst first."""
-        chosen = stored.Selection(
-            window or options.windows[0], options.min_labels, model or None, signal or None, search or None
-        )
+        chosen = _selection(options, window, model, signal, search, any_source=sources == "all")
         with connections.reading() as connection:
             rows = stored.latest_rows(connection, chosen, rank=rank, limit=limit)
         heads = (
@@ -90,6 +88,14 @@ def _add_lists(routes: APIRouter, connections: Connections, options: WebOptions)
             for row in rows
         )  # fmt: skip
         return table("series.csv", heads, lines)
+
+
+def _selection(options: WebOptions, window: str, *texts: str, any_source: bool) -> stored.Selection:
+    """`texts` are model, signal and search, empty where not given."""
+    model, signal, search = (text or None for text in texts)
+    return stored.Selection(
+        window or options.windows[0], options.min_labels, model, signal, search, any_source=any_source
+    )
 
 
 _MEASURES = ("ece", "ece_low", "ece_high", "null_low", "null_high", "signed_gap")

@@ -241,7 +241,7 @@ def side_title(text: str, y: Linear, css: str = "") -> Markup:
 def _reliability_legend(reading: Reading) -> Markup:
     def key(side: str) -> Markup:
         shape, css = _SHAPES[side]
-        return join([tag("path", d="M11 0 L11 12", class_=f"whisker {css}"), marker(shape, 11, 6, 4, f"mark {css}")])
+        return join([tag("path", d="M11 0 L11 12", class_=f"whisker {css}"), marker(shape, 11, 6, 4.5, f"mark {css}")])
 
     return legend(
         [

@@ -19,7 +19,6 @@ from monitor.postgres import pages as stored
 from monitor.postgres.pages import Beat, Count, DeadLetterCount, MetricRow, Partition, Progress
 from monitor.web.connections import Connections
 from monitor.web.layout import VERSION
-from monitor.web.links import segment_text
 from monitor.web.options import WebOptions
 
 LOG = logging.getLogger(__name__)
@@ -121,9 +120,9 @@ def _intake(found: Snapshot) -> Iterator[Sample]:
 
 def _series(row: MetricRow, main_signal: str) -> Iterator[Sample]:
     """A source of labels beside the primary ones is part of the segment, so that no two series share their labels."""
-    segment = segment_text(row.segment) if row.segment else ""
-    if row.source_group:
-        segment = ", ".join(part for part in (segment, f"label source = {row.source_group}") if part)
+    parts = [f"{name}={value}" for name, value in sorted(row.segment.items())]
+    parts += [f"label source={row.source_group}"] if row.source_group else []
+    segment = ",".join(parts)
     labels = (row.model, row.signal, segment, row.window)
     values = (
         (metrics.ECE, row.ece),

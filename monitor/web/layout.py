@@ -15,19 +15,25 @@ from monitor.web.scales import instant_text
 VERSION: Final = version("caldrift")
 
 
+def environment() -> Environment:
+    """The templates. Everything that is not markup is escaped; an unknown name in a template is an error."""
+    found = Environment(
+        loader=PackageLoader("monitor.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["instant"] = instant_text
+    return found
+
+
 class Layout:
-    """Makes pages. Everything that is not markup is escaped; an unknown name in a template is an error."""
+    """Makes pages."""
 
     def __init__(self, *, refresh_seconds: int, signed_in: bool) -> None:
         self.refresh_seconds = refresh_seconds
-        self.environment = Environment(
-            loader=PackageLoader("monitor.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.environment.filters["instant"] = instant_text
+        self.environment = environment()
         self.environment.globals.update(version=VERSION, signed_in=signed_in, refresh_seconds=0, here="", bare=False)
 
     def page(self, request: Request, template: str, *, refresh: bool | None = None, **values: object) -> HTMLResponse:

@@ -51,6 +51,7 @@ class OverviewAddress:
     model: str = ""
     signal: str = ""
     search: str = ""
+    sources: str = ""
     rank: str = "excess"
     page: int = 1
     refresh: bool = True
@@ -58,9 +59,7 @@ class OverviewAddress:
     def query(self) -> str:
         pairs = [("window", self.window)]
         pairs += [
-            (name, value)
-            for name, value in (("model", self.model), ("signal", self.signal), ("search", self.search))
-            if value
+            (name, value) for name in ("model", "signal", "search", "sources") if (value := str(getattr(self, name)))
         ]
         pairs += [("rank", self.rank)] if self.rank != "excess" else []
         pairs += [("page", str(self.page))] if self.page != 1 else []

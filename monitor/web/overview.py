@@ -13,7 +13,7 @@ from monitor.postgres.pages import Beat, DeadLetterCount, Partition, PastReading
 from monitor.web import sentences
 from monitor.web.links import OverviewAddress, address_of, segment_text
 from monitor.web.options import WebOptions
-from monitor.web.scales import plain
+from monitor.web.scales import plain, window_text
 from monitor.web.timeline import Moment, spark_line
 from monitor.web.verdicts import Range, Standing, between, leaning, percent, ratio, signed, standing
 
@@ -134,7 +134,8 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         sparks[past.series].append(replace(moment_of(past, options.min_labels), late=False))
     now = found.progress.now
     total, first = found.totals.series, (address.page - 1) * PAGE_SIZE
-    shown = f"{plain(first + 1)} to {plain(first + len(found.rows))} of {plain(total)} series over {address.window}."
+    few = f", {plain(total - found.totals.judged)} without enough labels" if found.totals.judged < total else ""
+    shown = f"{plain(first + 1)} to {plain(first + len(found.rows))} of {plain(total)} series over {window_text(address.window)}{few}."
     off = found.totals.outside
     return OverviewView(
         title=f"{off} of {found.totals.judged} series outside" if off else "Overview",
@@ -188,7 +189,7 @@ def _nothing_found(found: Found, address: OverviewAddress) -> str:
         return "Series appear here as soon as the first labelled predictions are evaluated."
     if address.model or address.signal or address.search:
         return "No series fits this choice."
-    return f"No series has a reading over {address.window} yet."
+    return f"No series has a reading over {window_text(address.window)} yet."
 
 
 def _row(row: SeriesRow, window: str, past: Sequence[Moment]) -> RowView:

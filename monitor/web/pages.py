@@ -44,14 +44,22 @@ def add_overview(routes: APIRouter, connections: Connections, layout: Layout, op
         model: Text = "",
         signal: Text = "",
         search: Annotated[str, Query(max_length=200)] = "",
+        sources: Literal["", "all"] = "",
         rank: Rank = "excess",
         page: Annotated[int, Query(ge=1, le=10_000)] = 1,
         refresh: Refresh = "on",
     ) -> HTMLResponse:
         address = OverviewAddress(
-            window or options.windows[0], model, signal, search, rank, page, refresh=refresh == "on"
+            window or options.windows[0], model, signal, search, sources, rank, page, refresh=refresh == "on"
         )
-        chosen = stored.Selection(address.window, options.min_labels, model or None, signal or None, search or None)
+        chosen = stored.Selection(
+            address.window,
+            options.min_labels,
+            model or None,
+            signal or None,
+            search or None,
+            any_source=sources == "all",
+        )
         with connections.reading() as connection:
             rows = stored.latest_rows(
                 connection, chosen, rank=rank, limit=overview.PAGE_SIZE, offset=(page - 1) * overview.PAGE_SIZE

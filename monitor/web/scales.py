@@ -124,6 +124,11 @@ def instant_text(at: datetime) -> str:
     return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M} UTC"
 
 
+def window_text(window: str) -> str:
+    """A window's name after `over`: `7d`, or `everything so far`."""
+    return "everything so far" if window == "all" else window
+
+
 def duration_text(duration: timedelta) -> str:
     """One or two units a person would say: `45 s`, `3 h 20 min`, `9 d 4 h`. Negative durations read as `0 s`."""
     seconds = max(0, int(duration.total_seconds()))

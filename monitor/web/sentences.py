@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from monitor.postgres.pages import Partition, Progress, Totals
-from monitor.web.scales import duration_text, instant_text, plain
+from monitor.web.scales import duration_text, instant_text, plain, window_text
 from monitor.web.svg import tag
 from monitor.web.verdicts import percent
 
@@ -44,17 +44,21 @@ def _standing(found: Totals, window: str) -> Markup:
     if not found.series:
         return Markup("There are no readings of this window yet.")
     if not found.judged:
-        return tag("span", f"No series has enough labels over {window} to be judged yet.")
+        return tag("span", f"No series has enough labels over {window_text(window)} to be judged yet.")
     if not found.outside:
         words = f"None of {plural(found.judged, 'series', 'series')}"
-        return tag("span", tag("strong", words, class_="fine"), f" is outside its null band over {window}.")
+        return tag(
+            "span", tag("strong", words, class_="fine"), f" is outside its null band over {window_text(window)}."
+        )
     clearly = "" if not found.clearly_outside else f", {plain(found.clearly_outside)} of them clearly"
     words = f"{plain(found.outside)} of {plural(found.judged, 'series', 'series')}"
     verb = "is" if found.outside == 1 else "are"
     band = "its null band" if found.outside == 1 else "their null bands"
     if found.outside == 1 and found.clearly_outside:
         clearly = ", and clearly so"
-    return tag("span", tag("strong", words, class_="off"), f" {verb} outside {band} over {window}{clearly}.")
+    return tag(
+        "span", tag("strong", words, class_="off"), f" {verb} outside {band} over {window_text(window)}{clearly}."
+    )
 
 
 def _labels(found: Totals, partitions: Sequence[Partition], topic: str, now: datetime) -> Markup:

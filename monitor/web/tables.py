@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from monitor.web.svg import EMPTY, join, tag
 
@@ -29,6 +29,11 @@ def data_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
     return tag("div", table, class_="scroller", role="region", aria_label=caption, tabindex="0")
 
 
+def with_aside(text: str, aside: str) -> Markup:
+    """A cell's text with a smaller line under it."""
+    return join([text, tag("span", aside, class_="aside-line")]) if aside else escape(text)
+
+
 def legend(entries: Iterable[tuple[Markup, str]]) -> Markup:
     """A list of a small drawing and its words. The drawings are 22 by 12 units."""
     items = (
@@ -50,7 +55,7 @@ def figure(shown: Figure) -> Markup:
         shown.picture,
         shown.legend,
         tag("p", shown.note, class_="note") if shown.note else EMPTY,
-        tag("details", tag("summary", f"Numbers: {shown.title.lower()}"), shown.table) if shown.table else EMPTY,
+        tag("details", tag("summary", f"Numbers: {shown.title}"), shown.table) if shown.table else EMPTY,
     )
 
 

@@ -15,9 +15,10 @@ from monitor.web.svg import EMPTY, join, marker, path, picture, tag
 from monitor.web.tables import Figure, data_table, legend, nothing
 from monitor.web.verdicts import Range, Standing, between, count, ratio, standing
 
-_WIDE, _NARROW = (760.0, 300.0), (360.0, 300.0)
+_SIZES = (("wide", (1080.0, 330.0)), ("medium", (680.0, 300.0)), ("narrow", (360.0, 300.0)))
 _LEFT, _TOP, _FOOT, _SIDE = 52.0, 14.0, 46.0, 14.0
 _DOTS = 90
+_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Frame:
 def ece_timeline(moments: Sequence[Moment], ident: str = "timeline") -> Figure:
     """ECE over time with its interval and null band. `moments` in rising order of `as_of`.
 
-    Drawn twice, for wide and for narrow pages, so that the texts keep their size; the style sheet shows one.
+    Drawn for wide, medium and narrow pages, so that the texts keep their size; the style sheet shows one of them.
     """
     title = "ECE over time"
     known = [moment for moment in moments if moment.ece is not None]
@@ -74,7 +75,7 @@ def ece_timeline(moments: Sequence[Moment], ident: str = "timeline") -> Figure:
         tag(
             "div", picture(f"{ident}-{name}", *size, title, described, _timeline(moments, *size)), class_=f"only-{name}"
         )
-        for name, size in (("wide", _WIDE), ("narrow", _NARROW))
+        for name, size in _SIZES
     ]
     return Figure(title=title, picture=join(drawings), legend=_legend(moments), table=_table(moments))
 
@@ -82,7 +83,7 @@ def ece_timeline(moments: Sequence[Moment], ident: str = "timeline") -> Figure:
 def _frame(moments: Sequence[Moment], left: float, right: float, top: float, bottom: float) -> Frame:
     highs = [value for moment in moments for value in _values(moment)]
     start, end = moments[0].as_of.timestamp(), moments[-1].as_of.timestamp()
-    return Frame(Linear(start, end, left, right), Linear(0, round_up(max(highs, default=0.0)), bottom, top))
+    return Frame(Linear(start, end, left, right), Linear(0, round_up(max(highs, default=0.0), _TICKS), bottom, top))
 
 
 def _values(moment: Moment) -> Iterator[float]:
@@ -107,8 +108,8 @@ def _timeline(moments: Sequence[Moment], width: float, height: float) -> Markup:
 
 
 def _value_axis(frame: Frame) -> Markup:
-    step = step_of(frame.y.high, 4)
-    places = ticks(0, frame.y.high, 4)
+    step = step_of(frame.y.high, _TICKS)
+    places = ticks(0, frame.y.high, _TICKS)
     lines = (
         tag("path", d=path([(frame.x.start, frame.y(at)), (frame.x.stop, frame.y(at))]), class_="grid") for at in places
     )

@@ -1,0 +1,165 @@
+"""A database with readings in it, made the way the leader makes them: sketches of synthetic streams, read and stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from monitor.calibration.reading import Reading, ReadingSettings, Subject, read
+from monitor.calibration.sketch import Sketch, sketch_of
+from monitor.postgres.database import Connection
+from monitor.postgres.readings import StoredReading, write_readings
+from monitor.postgres.series import series_ids
+from monitor.rolling.segments import SeriesName
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+EVIL = "<script>alert('x')</script>"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A made-up series: `shift` is how much more confident than right it is, `drift` what is added by the end."""
+
+    model: str
+    segment: dict[str, str] = field(default_factory=dict)
+    signal: str = "confidence"
+    source: str = ""
+    n: int = 1200
+    shift: float = 0.0
+    drift: float = 0.0
+    labelled: float = 0.8
+
+
+STREAMS = (
+    Stream("support-triage", shift=0.03, drift=0.02),
+    Stream("support-triage", {"lang": "de"}, shift=0.01, drift=0.16, n=700),
+    Stream("support-triage", {"lang": "en"}, shift=0.02, n=900),
+    Stream("support-triage", {"lang": "pt"}, n=40),
+    Stream("support-triage", signal="logprob", shift=0.06),
+    Stream("support-triage", source="complaint", shift=0.4, n=150),
+    Stream("invoice-reader", shift=-0.06, n=3000),
+    Stream("invoice-reader", {"difficulty": "hard", "lang": "de"}, shift=-0.12, n=300),
+    Stream("calibrated-judge", n=5000, labelled=0.35),
+    Stream(EVIL, {"=cmd|' /C calc'!A0": "<b>&\"'"}, n=500, shift=0.1),
+)
+
+
+def sketch_of_stream(stream: Stream, seed: int, share: float) -> Sketch:
+    """A sketch of the stream's events; `share` (0..1) is how far its drift has come."""
+    rng = np.random.default_rng(seed)
+    stated = np.clip(rng.beta(5, 1.6, stream.n), 0, 1)
+    confidence: NDArray[np.float64] = np.where(rng.random(stream.n) < 0.6, np.round(stated, 1), stated)
+    right = np.clip(confidence - stream.shift - stream.drift * share, 0, 1)
+    outcome = np.where(rng.random(stream.n) < right, 1.0, 0.0)
+    labelled = rng.random(stream.n) < stream.labelled
+    delay = np.rint(rng.lognormal(9, 1, stream.n) * 1e6).astype(np.int64)
+    return sketch_of(confidence, np.where(labelled, outcome, np.nan), delay_us=delay)
+
+
+def name_of(stream: Stream) -> SeriesName:
+    """The series that the stream feeds."""
+    import msgspec
+
+    text = msgspec.json.encode(dict(sorted(stream.segment.items()))).decode()
+    return SeriesName(stream.model, stream.signal, text, stream.source)
+
+
+def reading_of(stream: Stream, at: datetime, window: str, seed: int, share: float) -> Reading:
+    """The reading of the stream at an instant."""
+    subject = Subject(
+        model=stream.model,
+        signal=stream.signal,
+        segment=stream.segment,
+        source=stream.source,
+        window=window,
+        as_of=at,
+        window_start=at - timedelta(days=9),
+        window_end=at - timedelta(days=2),
+        mature=window != "1d",
+    )
+    settings = ReadingSettings(draws=200, min_labels=100)
+    return read(sketch_of_stream(stream, seed, share), settings, subject)
+
+
+def seed_readings(
+    connection: Connection, streams: Sequence[Stream] = STREAMS, *, points: int = 24, windows: Sequence[str] = ("7d",)
+) -> list[Reading]:
+    """Store `points` readings of each stream and window, six hours apart up to NOW; returns the newest of the first."""
+    ids, _ = series_ids(connection, [name_of(stream) for stream in streams])
+    newest = []
+    for number, stream in enumerate(streams):
+        for window in windows:
+            stored = []
+            for point in range(points):
+                at = NOW - timedelta(hours=6) * (points - 1 - point)
+                share = max(0.0, 2 * (point + 1) / points - 1)
+                reading = reading_of(stream, at, window, 100 * number + (point // 2 if points > 2 else point), share)
+                late = timedelta(days=2) if point < points // 8 else timedelta(0)
+                stored.append(StoredReading(ids[name_of(stream)], window, at, at + late, reading))
+            write_readings(connection, stored)
+            if window == windows[0]:
+                newest.append(stored[-1].reading)
+    return newest
+
+
+def seed_intake(connection: Connection, *, lag: int = 12) -> None:
+    """A clock that shows NOW, partitions read with some lag, dead letters, counters, and processes that are alive."""
+    connection.execute(
+        """
+        UPDATE installation SET clock_epoch_at = %s, clock_started_at = now(), clock_rate = 0.000001;
+        """.encode(),
+        (NOW,),
+    )
+    cluster = "5L6g3nShT-eMCtK--X86sw"
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO kafka_offset VALUES ('caldrift', %s, %s, %s, %s, %s, %s)",
+            [
+                (topic, part, 5000 + part, cluster, 5000 + part + (lag if part == 0 else 0), NOW - ago)
+                for topic, ago in (("predictions", timedelta(seconds=4)), ("labels", timedelta(minutes=3)))
+                for part in range(2)
+            ],
+        )
+        cursor.executemany(
+            """
+            INSERT INTO dead_letter (topic, part, kafka_offset, reason, message, key, value, received_at)
+            VALUES (%s, 0, %s, %s, %s, %s, %s, %s)
+            """,
+            [
+                ("predictions", 10 + n, reason, message, b"k", b'{"secret": "payload"}', NOW - timedelta(minutes=n))
+                for n, (reason, message) in enumerate(
+                    [("confidence_out_of_range", "confidence must be 0 to 1, got 1.2")] * 3
+                    + [("undecodable", f"not JSON: {EVIL}")] * 2
+                    + [("id_too_long", "prediction_id " + "x" * 700)]
+                )
+            ],
+        )
+    connection.execute(
+        "INSERT INTO count VALUES ('joined', 'support-triage', 9000), ('correction', 'support-triage', 12)"
+    )
+    connection.execute(
+        """
+        INSERT INTO evaluation (id, evaluated_at, applied_deltas, applied_at, took_seconds) VALUES (1, %s, 40, %s, 0.21)
+        ON CONFLICT (id) DO UPDATE SET evaluated_at = EXCLUDED.evaluated_at, applied_deltas = EXCLUDED.applied_deltas,
+            applied_at = EXCLUDED.applied_at, took_seconds = EXCLUDED.took_seconds
+        """,
+        (NOW - timedelta(seconds=20), NOW - timedelta(seconds=20)),
+    )
+    connection.execute(
+        """
+        INSERT INTO role (name, instance, pid, host, beat_at) VALUES ('ingest', 'ingest-1', 10, 'h', now()),
+            ('evaluate', 'evaluate', 11, 'h', now() - interval '3 hours'), ('web', 'web', 12, 'h', now())
+        """
+    )
+
+
+def seeded(dsn: str, points: int = 24) -> list[Reading]:
+    """Everything above, in the database of the DSN."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        newest = seed_readings(connection, windows=("7d", "1d"), points=points)
+        seed_intake(connection)
+    return newest
