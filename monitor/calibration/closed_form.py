@@ -45,8 +45,10 @@ def bands_of_many(bins: Bins, level: float) -> ManyBands:
     z = z_of(level)
     null_low, null_high = _null(bins, n, z)
     low, mean, high = _bootstrap(bins, n, z)
-    start = np.where(ece <= null_high, 0.0, np.maximum(0.0, 2 * ece - high))
-    end = np.minimum(1.0, ece + np.maximum(0.0, mean - low))
+    inside = ece <= null_high
+    start = np.where(inside, 0.0, np.maximum(0.0, 2 * ece - high))
+    end = ece + np.maximum(mean - low, high - mean)
+    end = np.minimum(1.0, np.where(inside, np.maximum(end, high), end))
     return ManyBands(ece, start, end, np.maximum(0.0, null_low), null_high)
 
 

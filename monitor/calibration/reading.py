@@ -127,7 +127,7 @@ class ReadingSettings:
 
 
 RESAMPLED: Final = (
-    "plug-in; interval by the basic bootstrap of (bin x outcome) with {draws} draws, its upper end not moved by the "
+    "plug-in; interval by the basic bootstrap of (bin x outcome) with {draws} draws, its upper end not lowered by the "
     "bias; null band: the ECE of {draws} sets of outcomes drawn with the stated confidences"
 )
 CLOSED_FORM: Final = (

@@ -1,0 +1,234 @@
+"""Intervals hold what they promise, null bands say what chance alone would give, and chance repeats itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.calibration import intervals, measures
+from monitor.calibration.bins import Bins, equal_width, equal_width_of_many, ordered
+from monitor.calibration.cells import bin_of_cells
+from monitor.calibration.closed_form import bands_of_many, eces, signed_gaps
+from monitor.calibration.sketch import Sketch, empty, merge, sketch_of, subtract
+from monitor.calibration.uncertainty import (
+    Interval,
+    bootstrap_gaps,
+    ece_bands,
+    equal_mass_bands,
+    null_gaps,
+    seeded,
+    wilson,
+    z_of,
+)
+from monitor.errors import NotEnoughData
+from tests.calibration.streams import KINDS, STATED, Pair, sketched, some_pairs, stream
+
+
+def test_wilson_equals_the_published_example() -> None:
+    """Newcombe 1998, table I: 81 of 263 and 0 of 20, at 95 %."""
+    assert wilson(81, 263, 0.95) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 20, 0.95) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1), st.sampled_from((0.8, 0.9, 0.95, 0.99)))
+def test_wilson_holds_the_share_and_stays_within_0_and_1(n: int, share: float, level: float) -> None:
+    low, high = wilson(share * n, n, level)
+    assert 0 <= low <= share * n / n <= high <= 1
+    mirrored = wilson((1 - share) * n, n, level)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+def test_z_is_the_two_sided_normal_quantile() -> None:
+    assert z_of(0.95) == pytest.approx(1.959964, abs=1e-6)
+    assert z_of(0.9) == pytest.approx(1.644854, abs=1e-6)
+
+
+@given(some_pairs)
+def test_chance_depends_on_the_labelled_cells_only(pairs: list[Pair]) -> None:
+    sketch = sketched(pairs)
+    detour = subtract(merge(sketch, sketched([(0.123, 1.0)])), sketched([(0.123, 1.0)]))
+    unlabelled = merge(sketch, sketch_of([0.7], [np.nan]))
+    assert seeded(sketch).random() == seeded(detour).random() == seeded(unlabelled).random()
+    assert seeded(sketch).random() != seeded(merge(sketch, sketched([(0.5, 1.0)]))).random()
+
+
+def bands(sketch: Sketch, level: float = 0.95, draws: int = 600) -> tuple[Interval, Interval]:
+    found = ece_bands(sketch, 10, "right_closed", level, rng=seeded(sketch), draws=draws)
+    assert found.ece == measures.ece(sketch)
+    return found.interval, found.null_band
+
+
+@given(some_pairs)
+def test_the_interval_of_ece_holds_ece_and_stays_within_0_and_1(pairs: list[Pair]) -> None:
+    (low, high), (null_low, null_high) = bands(sketched(pairs), draws=100)
+    assert 0 <= low <= measures.ece(sketched(pairs)) <= high <= 1
+    assert 0 <= null_low <= null_high <= 1
+
+
+@pytest.mark.parametrize(
+    ("n", "gap", "kind"),
+    [(30, 0.0, "stated"), (30, 0.15, "stated"), (300, 0.0, "logit"), (300, 0.03, "stated"), (300, 0.1, "beta"),
+     (3000, 0.02, "stated"), (3000, 0.1, "stated")],
+)  # fmt: skip
+def test_the_interval_of_ece_covers_the_truth_nine_times_in_ten(n: int, gap: float, kind: str) -> None:
+    rng = np.random.default_rng(n)
+    c, _ = stream(kind, 200_000, rng)
+    chance = np.clip(c - gap, 0.01, 0.99) if gap else c
+    truth = measures.ece(sketch_of(c, chance))
+    covered = 0
+    for _ in range(100):
+        pick = rng.integers(0, len(c), n)
+        (low, high), _ = bands(sketch_of(c[pick], (rng.random(n) < chance[pick]).astype(float)), draws=300)
+        covered += low <= truth <= high
+    assert covered >= 87
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_calibrated_stream_lies_in_its_null_band_and_a_gap_leaves_it(kind: str) -> None:
+    rng = np.random.default_rng(7)
+    inside = 0
+    for _ in range(100):
+        sketch = sketch_of(*stream(kind, 500, rng))
+        interval, (null_low, null_high) = bands(sketch, draws=300)
+        inside += null_low <= measures.ece(sketch) <= null_high
+        if measures.ece(sketch) <= null_high:
+            assert interval[0] == 0
+    assert inside >= 88
+    drifted = sketch_of(*stream(kind, 2000, rng, gap=0.2))
+    assert measures.ece(drifted) > bands(drifted)[1][1]
+    assert bands(drifted)[0][0] > 0
+
+
+def test_the_null_band_equals_a_simulation_of_every_answer() -> None:
+    rng = np.random.default_rng(3)
+    c, y = stream("mixed", 400, rng)
+    simulated = [measures.ece(sketch_of(c, (rng.random(400) < c).astype(float))) for _ in range(1500)]
+    _, null_band = bands(sketch_of(c, y), level=0.9, draws=4000)
+    assert null_band == pytest.approx(np.quantile(simulated, [0.05, 0.95]), rel=0.05)
+
+
+def test_the_bootstrap_equals_resampling_the_rows() -> None:
+    rng = np.random.default_rng(4)
+    c, y = stream("stated", 600, rng, gap=0.1)
+    picks = [rng.integers(0, 600, 600) for _ in range(1500)]
+    rows = [measures.ece(sketch_of(c[pick], y[pick])) for pick in picks]
+    drawn = np.abs(bootstrap_gaps(equal_width(sketch_of(c, y), 10, "right_closed"), rng=rng, draws=4000)).sum(1) / 600
+    assert np.quantile(drawn, [0.05, 0.5, 0.95]) == pytest.approx(np.quantile(rows, [0.05, 0.5, 0.95]), rel=0.05)
+
+
+def test_only_right_answers_are_not_certain() -> None:
+    sketch = sketch_of(np.ones(40), np.ones(40))
+    (low, high), null_band = bands(sketch)
+    assert low == 0
+    assert 0.01 < high < 0.2
+    assert null_band == (0.0, 0.0)
+    assert intervals.signed_gap_interval(sketch, 0.95)[1] > 0.01
+    assert intervals.brier_interval(sketch, 0.95)[1] > 0.01
+    assert intervals.log_loss_interval(sketch, 0.95)[1] > 0.01
+
+
+def test_equal_mass_bands_are_those_of_bins_of_equal_mass() -> None:
+    c, y = stream("beta", 2000, np.random.default_rng(5), gap=0.1)
+    sketch = sketch_of(c, y)
+    found = equal_mass_bands(sketch, 10, 0.95, rng=seeded(sketch), draws=500)
+    assert found.ece == measures.ece_equal_mass(sketch)
+    assert found.interval[0] < found.ece < found.interval[1]
+    assert found.null_band[1] < found.ece
+    assert found.debiased == pytest.approx(found.ece, abs=0.01)
+
+
+MEANS = [
+    (intervals.accuracy_interval, measures.accuracy),
+    (intervals.mean_confidence_interval, measures.mean_confidence),
+    (intervals.signed_gap_interval, measures.signed_gap),
+    (intervals.brier_interval, measures.brier),
+    (intervals.log_loss_interval, measures.log_loss),
+    (intervals.confident_error_interval, measures.confident_error_share),
+    (intervals.auroc_interval, measures.auroc),
+]
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+def test_intervals_of_means_cover_the_truth_nine_times_in_ten(n: int) -> None:
+    rng = np.random.default_rng(n)
+    c, y = stream("stated", 400_000, rng, gap=0.05)
+    truths = [measure(sketch_of(c, y)) for _, measure in MEANS]
+    covered = np.zeros(len(MEANS))
+    for _ in range(200):
+        pick = rng.integers(0, len(c), n)
+        sketch = sketch_of(c[pick], y[pick])
+        found = [interval(sketch, 0.95) for interval, _ in MEANS]
+        covered += [low <= truth <= high for (low, high), truth in zip(found, truths, strict=True)]
+    at_least = [150 if measure is measures.log_loss and n == 100 else 178 for _, measure in MEANS]
+    assert (covered >= at_least).all(), covered
+
+
+@given(some_pairs)
+def test_intervals_of_means_hold_their_value(pairs: list[Pair]) -> None:
+    sketch = sketched(pairs)
+    for interval, measure in MEANS:
+        try:
+            value = measure(sketch)
+        except NotEnoughData:
+            continue
+        low, high = interval(sketch, 0.95)
+        assert low - 1e-9 <= value <= high + 1e-9
+
+
+def test_auroc_of_fully_separated_answers_is_not_certain() -> None:
+    low, high = intervals.auroc_interval(sketch_of([0.2] * 5 + [0.9] * 5, [0] * 5 + [1] * 5), 0.95)
+    assert high == 1
+    assert 0.5 < low < 0.95
+
+
+@given(st.lists(some_pairs, max_size=6))
+def test_many_series_at_once_have_the_same_bins_and_values(series: list[list[Pair]]) -> None:
+    each = [sketched(pairs) for pairs in series]
+    together = equal_width_of_many(each, 15, "left_closed")
+    assert together.n.shape == (len(each), 15)
+    for place, sketch in enumerate(each):
+        alone = equal_width(sketch, 15, "left_closed")
+        assert (together.n[place] == alone.n).all()
+        assert (together.sum_c[place] == alone.sum_c).all()
+        assert (together.sum_y[place] == alone.sum_y).all()
+        assert (together.sum_c2[place] == alone.sum_c2).all()
+        assert eces(together)[place] == pytest.approx(measures.ece(sketch, 15, "left_closed"), abs=1e-15)
+        assert signed_gaps(together)[place] == pytest.approx(measures.signed_gap(sketch), abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("gap", [0.0, 0.03, 0.1])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_closed_form_quantiles_are_within_2_5_percent_of_resampling(kind: str, gap: float, level: float) -> None:
+    rng = np.random.default_rng(11)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    sketch = sketch_of(*stream(kind, 2000, rng, gap))
+    bins, view = equal_width(sketch, 10, "right_closed"), ordered(sketch)
+    one = Bins(bins.n[None], bins.sum_c[None], bins.sum_c2[None], bins.sum_y[None])
+    closed = bands_of_many(one, level)
+    null = null_gaps(view, bin_of_cells(10, "right_closed")[view.cells], 10, rng=rng, draws=40_000)
+    expected = np.quantile(np.abs(null).sum(axis=1) / 2000, tails)
+    assert [closed.null_low[0], closed.null_high[0]] == pytest.approx(expected, rel=0.025)
+    again = np.abs(bootstrap_gaps(bins, rng=rng, draws=40_000)).sum(axis=1) / 2000
+    low, high = np.quantile(again, tails)
+    ece, mean = measures.ece(sketch), again.mean()
+    inside = ece <= expected[1]
+    start = 0.0 if inside else 2 * ece - high
+    end = max(ece + max(mean - low, high - mean), high if inside else 0.0)
+    width = end - start
+    assert closed.low[0] == pytest.approx(start, abs=0.025 * max(width, high))
+    assert closed.high[0] == pytest.approx(end, rel=0.025)
+
+
+def test_closed_form_bands_of_no_series_are_empty() -> None:
+    assert len(bands_of_many(equal_width_of_many([], 10, "right_closed"), 0.95).ece) == 0
+
+
+def test_one_label_has_finite_bands() -> None:
+    for c in (0.0, *STATED, 1e-12):
+        for y in (0.0, 0.5, 1.0):
+            many = bands_of_many(equal_width_of_many([sketch_of([c], [y])], 10, "right_closed"), 0.95)
+            for found in (many.ece, many.low, many.high, many.null_low, many.null_high):
+                assert np.isfinite(found).all()
+            assert 0 <= many.low[0] <= many.high[0] <= 1
+    assert empty() == merge()
