@@ -48,6 +48,13 @@ class Demo:
             assert answer.status == 200
             return str(answer.read().decode())
 
+    def wait_until_shown(self, text: str, seconds: float = 90.0) -> None:
+        """The first page comes to show the text."""
+        deadline = time.monotonic() + seconds
+        while text not in (page := self.get("/")):
+            assert time.monotonic() < deadline, page
+            time.sleep(0.5)
+
     def caldrift(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND, "--embedded", str(self.folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -105,7 +112,7 @@ def test_two_demos_show_their_pages_side_by_side_and_leave_no_process_and_no_fil
             waited = demo.caldrift("status", "--wait", "90s", "--json")
             assert waited.returncode == 0, waited.stderr
             assert json.loads(waited.stdout)["evaluated_at"] is not None
-            assert "risk-scorer" in demo.get("/")
+            demo.wait_until_shown("risk-scorer")
             assert "caldrift_" in demo.get("/metrics")
         one.process.send_signal(signal.SIGINT)
         assert one.process.wait(60) == 0
