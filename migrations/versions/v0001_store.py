@@ -13,7 +13,7 @@ INSTANT = postgresql.TIMESTAMP(timezone=True)
 JSONB = postgresql.JSONB()
 
 HASH_PARTITIONS = 8
-FILLFACTOR = 75
+STORAGE = "fillfactor = 75, autovacuum_vacuum_scale_factor = 0.05"
 DAYS_BACK = 100
 DAYS_AHEAD = 7
 
@@ -32,7 +32,7 @@ BEGIN
     IF to_regclass(leaf) IS NOT NULL THEN
         RETURN false;
     END IF;
-    EXECUTE format('CREATE TABLE %I (LIKE pair) WITH (fillfactor = {fillfactor})', leaf);
+    EXECUTE format('CREATE TABLE %I (LIKE pair) WITH ({storage})', leaf);
     EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I PRIMARY KEY (id)', leaf, 'pk_' || leaf);
     EXECUTE format('ALTER TABLE pair ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', leaf, low, high);
     RETURN true;
@@ -65,6 +65,7 @@ def upgrade() -> None:
     _processes()
     op.execute(f"INSERT INTO installation (ids, clock_epoch_at, clock_started_at) VALUES ('{ids}', now(), now())")
     op.execute("INSERT INTO retention_floor (floor_at) VALUES ('2000-01-01 00:00+00')")
+    op.execute("INSERT INTO upkeep DEFAULT VALUES")
     op.execute("INSERT INTO leader_epoch DEFAULT VALUES")
     op.execute("INSERT INTO evaluation DEFAULT VALUES")
     _partitions(ids)
@@ -78,7 +79,7 @@ def downgrade() -> None:
 
 
 TABLES = (
-    "role", "evaluation", "count", "reading", "window_sum", "pane_history", "pane", "series", "leader_epoch",
+    "role", "upkeep", "evaluation", "count", "reading", "window_sum", "pane_history", "pane", "series", "leader_epoch",
     "dead_letter", "statistics_delta", "pair", "label_source", "segment_set", "retention_floor", "kafka_offset",
     "installation",
 )  # fmt: skip
@@ -87,14 +88,14 @@ TABLES = (
 
 def _partitions(ids: str) -> None:
     schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar()
-    op.execute(ADD_DAY.format(schema=schema, fillfactor=FILLFACTOR))
+    op.execute(ADD_DAY.format(schema=schema, storage=STORAGE))
     op.execute(DROP_DAY.format(schema=schema))
     op.execute("REVOKE EXECUTE ON FUNCTION caldrift_add_day, caldrift_drop_day FROM PUBLIC")
     if ids == "hashed":
         for i in range(HASH_PARTITIONS):
             op.execute(
                 f"CREATE TABLE pair_hash_{i} PARTITION OF pair FOR VALUES WITH "
-                f"(MODULUS {HASH_PARTITIONS}, REMAINDER {i}) WITH (fillfactor = {FILLFACTOR})"
+                f"(MODULUS {HASH_PARTITIONS}, REMAINDER {i}) WITH ({STORAGE})"
             )
     else:
         op.execute(
@@ -149,13 +150,20 @@ def _settings_and_offsets() -> None:
         sa.Column(
             "floor_at", INSTANT, nullable=False, comment="older events are expired; every batch reads it FOR SHARE"
         ),
+        sa.CheckConstraint("id = 1", name=op.f("ck_retention_floor_only_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_floor")),
+        comment="how far back pair reaches; only ever raised",
+    )
+    op.create_table(
+        "upkeep",
+        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
         sa.Column(
             "walked_pages", sa.BigInteger, comment="pages of pair searched for rows under the floor; NULL: all are gone"
         ),
         sa.Column("folded_at", INSTANT, comment="pane_history up to here is folded into base rows; NULL: none yet"),
-        sa.CheckConstraint("id = 1", name=op.f("ck_retention_floor_only_row")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_floor")),
-        comment="how far back pair reaches; only ever raised",
+        sa.CheckConstraint("id = 1", name=op.f("ck_upkeep_only_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upkeep")),
+        comment="how far the leader has come with what retention removes",
     )
 
 

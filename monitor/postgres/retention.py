@@ -102,9 +102,11 @@ def run(connection: Connection, now: datetime, horizons: Horizons, *, steps: int
 def raise_floor(connection: Connection, floor_at: datetime) -> datetime:
     """Raise the floor, never lower it, and return where it is. Waits for the batches that hold the old one."""
     with connection.transaction():
-        connection.execute(
-            "UPDATE retention_floor SET floor_at = %(at)s, walked_pages = 0 WHERE floor_at < %(at)s", {"at": floor_at}
+        raised = connection.execute(
+            "UPDATE retention_floor SET floor_at = %(at)s WHERE floor_at < %(at)s", {"at": floor_at}
         )
+        if raised.rowcount:
+            connection.execute("UPDATE upkeep SET walked_pages = 0")
         return read_floor(connection)
 
 
@@ -113,7 +115,7 @@ def _delete_pairs(connection: Connection, floor_at: datetime, steps: int) -> tup
     deleted = 0
     for _ in range(steps):
         with connection.transaction():
-            row = connection.execute("SELECT walked_pages FROM retention_floor FOR UPDATE").fetchone()
+            row = connection.execute("SELECT walked_pages FROM upkeep FOR UPDATE").fetchone()
             if row is None or row[0] is None:
                 return deleted, True
             first = int(row[0])
@@ -125,7 +127,7 @@ def _delete_pairs(connection: Connection, floor_at: datetime, steps: int) -> tup
             )
             deleted += done.rowcount
             walked = end if end < _pages(connection) else None
-            connection.execute("UPDATE retention_floor SET walked_pages = %s", (walked,))
+            connection.execute("UPDATE upkeep SET walked_pages = %s", (walked,))
     return deleted, False
 
 
@@ -176,9 +178,9 @@ def _delete_dead_letters(connection: Connection, before: datetime) -> int:
 def _fold_history(connection: Connection, now: datetime, horizons: Horizons) -> int:
     """Once a day of the clock."""
     known_before = midnight(now - horizons.history)
-    row = connection.execute("SELECT folded_at FROM retention_floor").fetchone()
+    row = connection.execute("SELECT folded_at FROM upkeep").fetchone()
     if row is None or (row[0] is not None and row[0] >= known_before):
         return 0
     removed = history.fold(connection, known_before, midnight(now - max(horizons.history, horizons.hour_panes)))
-    connection.execute("UPDATE retention_floor SET folded_at = %s", (known_before,))
+    connection.execute("UPDATE upkeep SET folded_at = %s", (known_before,))
     return removed

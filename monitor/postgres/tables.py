@@ -32,7 +32,6 @@ TIME_ORDERED: Final = "time-ordered"
 LAYOUTS: Final = (HASHED, TIME_ORDERED)
 
 HASH_PARTITIONS: Final = 8
-PAIR_FILLFACTOR: Final = 75
 
 SUM_COLUMNS: Final = (
     "n_pred",
@@ -200,9 +199,16 @@ retention_floor = Table(
     metadata,
     *only_row(),
     Column("floor_at", instant, nullable=False, comment="older events are expired; every batch reads it FOR SHARE"),
+    comment="how far back pair reaches; only ever raised",
+)
+
+upkeep = Table(
+    "upkeep",
+    metadata,
+    *only_row(),
     Column("walked_pages", BigInteger, comment="pages of pair searched for rows under the floor; NULL: all are gone"),
     Column("folded_at", instant, comment="pane_history up to here is folded into base rows; NULL: none yet"),
-    comment="how far back pair reaches; only ever raised",
+    comment="how far the leader has come with what retention removes",
 )
 
 statistics_delta = Table(

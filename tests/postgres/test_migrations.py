@@ -13,6 +13,8 @@ from monitor.postgres import migration
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS, metadata
 
+STORAGE = "fillfactor=75,autovacuum_vacuum_scale_factor=0.05"
+
 
 def differences(dsn: str) -> list[str]:
     with migration.engine_of(dsn).connect() as connection:
@@ -99,13 +101,13 @@ def test_a_failing_migration_leaves_nothing(empty_database: str) -> None:
 
 
 def test_hashed_ids_go_to_partitions_with_room_for_updates(connection: Connection) -> None:
-    assert leaves(connection) == [(f"pair_hash_{i}", "fillfactor=75") for i in range(HASH_PARTITIONS)]
+    assert leaves(connection) == [(f"pair_hash_{i}", STORAGE) for i in range(HASH_PARTITIONS)]
 
 
 def test_time_ordered_ids_go_to_a_partition_a_day_with_room_for_updates(time_ordered: Connection) -> None:
     found = leaves(time_ordered)
     assert len(found) == 100 + 1 + 7
-    assert {options for _, options in found} == {"fillfactor=75"}
+    assert {options for _, options in found} == {STORAGE}
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:

@@ -112,6 +112,15 @@ def test_a_step_reads_only_its_pages(connection: Connection) -> None:
     )
 
 
+def test_the_search_does_not_hold_up_batches(connection: Connection) -> None:
+    put(connection, predicted_at=FLOOR - DAY, labelled_at=None)
+    retention.raise_floor(connection, FLOOR)
+    with another(connection) as batch, batch.transaction():
+        batch.execute("SELECT floor_at FROM retention_floor FOR SHARE")
+        connection.execute("SET lock_timeout = '5s'")
+        assert retention.run(connection, NOW, HORIZONS).pairs == 1
+
+
 def test_raising_the_floor_waits_for_the_batch_that_holds_it(connection: Connection) -> None:
     raised: list[datetime] = []
     with another(connection) as batch, another(connection) as leader:
