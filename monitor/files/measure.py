@@ -107,7 +107,7 @@ def _input(joined: Joined, rejections: Rejections) -> InputCounts:
         "duplicates": counts["duplicate_prediction"] + counts["duplicate_label"],
         "conflicts": counts["prediction_conflict"],
         "corrections": counts["correction"],
-        "outdated_labels": counts["outdated_label"],
+        "outdated_labels": counts["stale_label"],
         "retractions": counts["retraction"],
         "orphan_labels": counts["orphan_label"],
         "incomparable_labels": counts["label_incomparable"],

@@ -132,7 +132,7 @@ class LabelArrivals:
             "correction": int(np.count_nonzero(applied & ~is_first)),
             "retraction": int(np.count_nonzero(applied & retracts)),
             "duplicate_label": int(np.count_nonzero(~applied & (key == before))),
-            "outdated_label": int(np.count_nonzero(~applied & (key < before))),
+            "stale_label": int(np.count_nonzero(~applied & (key < before))),
         }
         return winner, counts
 

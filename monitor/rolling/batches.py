@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from monitor.events.identity import Ids, event_ids, scoped_event_ids
-from monitor.events.messages import IdScope, Label, Prediction
+from monitor.events.messages import IdScope, Label, LabelKind, Prediction
 from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, Texts
 
 T = TypeVar("T")
@@ -81,15 +81,15 @@ def label_batch(labels: Sequence[Label], id_scope: IdScope = "global") -> LabelB
     """The columns of decoded labels. Where ids are scoped by model every label names one: decoding saw to it."""
     n = len(labels)
     names = [each.prediction_id for each in labels]
-    texts = [each.text for each in labels]
+    kinds = np.fromiter((each.kind for each in labels), np.int16, n)
     propensities = [each.propensity for each in labels]
     return LabelBatch(
         ids=scoped_event_ids(names, [each.model or "" for each in labels]) if id_scope == "model" else event_ids(names),
         version=np.fromiter((each.version for each in labels), np.int64, n),
         labelled_us=np.fromiter((each.labelled_at for each in labels), np.int64, n),
-        kind=np.fromiter((each.kind for each in labels), np.int16, n),
+        kind=kinds,
         number=np.fromiter((each.number for each in labels), np.float64, n),
-        text=texts if any(texts) else None,
+        text=[each.text for each in labels] if (kinds == LabelKind.LABEL).any() else None,
         source=_if_any([each.source for each in labels]),
         propensity=None if _if_any(propensities) is None else np.array(propensities, np.float64),
     )

@@ -25,11 +25,11 @@ def outcomes(rows: JoinedRows, label: LabelColumns) -> Floats:
         known = values & ~np.isnan(low)
         inside = (low[known] <= label.number[known]) & (label.number[known] <= high[known])
         outcome[known] = inside
-    if label.text is not None:
-        for row in np.flatnonzero(label.kind == LabelKind.LABEL).tolist():
-            given = answer(rows, row)
-            if given is not None:
-                outcome[row] = float(given == label.text[row])
+    for row in np.flatnonzero(label.kind == LabelKind.LABEL).tolist():
+        given = answer(rows, row)
+        if given is not None:
+            said = label.text[row] if label.text is not None else None
+            outcome[row] = float(given == (said or ""))
     return outcome
 
 

@@ -39,7 +39,7 @@ class Joined:
     """Names of the source groups that the delta holds; 0 is ''."""
     counts: Mapping[str, int]
     """predictions and labels as they came, pairs (retracted ones left out), duplicate_prediction, prediction_conflict,
-    duplicate_label, outdated_label, correction, retraction, orphan_label, folded_value, label_incomparable."""
+    duplicate_label, stale_label, correction, retraction, orphan_label, folded_value, label_incomparable."""
     span_us: tuple[int, int] | None
     """First and last time of prediction, microseconds since the epoch; None without any."""
 

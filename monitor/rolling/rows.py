@@ -30,7 +30,7 @@ class LabelColumns:
     labelled_us: Int64s
     """(n,) microseconds since the epoch."""
     text: Texts | None = None
-    """n texts, read where the kind is LABEL; None where no row has one."""
+    """n texts, read where the kind is LABEL, where None is the empty text; None where no row has one."""
     propensity: Floats | None = None
     """(n,) in (0, 1], NaN where none was given; None where no row has one."""
 

@@ -1,0 +1,214 @@
+"""Small worlds of predictions and labels, a join of one row an id, and what the sums must be, in plain Python."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+from hypothesis import strategies as st
+
+from monitor.calibration.cells import cell_index
+from monitor.events.messages import Interval, Label, LabelKind, Prediction, label_order
+from monitor.rolling.batches import label_batch, prediction_columns
+from monitor.rolling.deltas import Delta
+from monitor.rolling.rows import NO_LABEL, Int16s, JoinedRows, LabelColumns
+
+SOURCES: Final = (None, "human", "judge", "complaint", "audit")
+GROUPS: Final[Int16s] = np.array([0, 0, 0, 3, 4], np.int16)
+"""The group of each source by number: complaints and audits have series of their own."""
+
+IDS: Final = ("a", "b", "c", "d")
+DAY_US: Final = 86_400_000_000
+
+shares = st.sampled_from([0.0, 0.1, 0.3, 0.1 + 0.2, 0.5, 0.9, 1 - 1e-9, 1.0]) | st.floats(0, 1)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[Prediction], list[Label]]:
+    """At most one prediction an id, and any labels."""
+    predictions = [
+        Prediction(
+            prediction_id=name,
+            model=draw(st.sampled_from(["m", "n"])),
+            predicted_at=draw(st.integers(0, 3 * DAY_US)),
+            confidence=draw(shares),
+            signals=draw(st.dictionaries(st.sampled_from(["x", "y"]), shares)),
+            predicted=draw(st.none() | st.sampled_from(["cat", "dog"])),
+            probabilities=draw(st.none() | st.just({"cat": 0.5, "dog": 0.5}) | st.just({"dog": 0.9, "cat": 0.1})),
+            interval=draw(st.none() | st.just(Interval(0.0, 2.0, 0.9))),
+            segments=draw(st.dictionaries(st.sampled_from(["lang", "tier"]), st.sampled_from(["u", "v"]))),
+        )
+        for name in draw(st.sets(st.sampled_from(IDS)))
+    ]
+    return predictions, draw(st.lists(labels, max_size=8))
+
+
+@st.composite
+def _labels(draw: st.DrawFn) -> Label:
+    kind = draw(st.sampled_from(LabelKind))
+    number = {LabelKind.CORRECT: st.sampled_from([0.0, 1.0, 1 / 3]), LabelKind.VALUE: st.sampled_from([-1.0, 0.0, 2.0])}
+    return Label(
+        prediction_id=draw(st.sampled_from(IDS)),
+        labelled_at=draw(st.integers(0, 5 * DAY_US)),
+        kind=kind,
+        number=draw(number.get(kind, st.just(0.0))),
+        text=draw(st.sampled_from(["", "cat", "dog"])) if kind is LabelKind.LABEL else "",
+        version=draw(st.integers(0, 2)),
+        source=draw(st.sampled_from(SOURCES)),
+        propensity=draw(st.none() | st.sampled_from([1.0, 0.5, 1e-6, 0.3])),
+    )
+
+
+labels = _labels()
+
+
+def consistent(found: Iterable[Label]) -> list[Label]:
+    """The labels without those that have the key of an earlier one but another source or propensity: producers do not
+    send such, and no order could decide between them."""
+    kept: dict[tuple[object, ...], Label] = {}
+    return [each for each in found if kept.setdefault((each.prediction_id, *label_order(each)), each) == each]
+
+
+class Pairs:
+    """The table `pair` as two upserts see it: the first prediction wins, the greatest label wins."""
+
+    def __init__(self, segment_sets: dict[str, int]) -> None:
+        self._segment_sets = segment_sets
+        self._predictions: dict[str, Prediction] = {}
+        self._labels: dict[str, Label] = {}
+
+    def take_predictions(self, batch: Sequence[Prediction]) -> JoinedRows | None:
+        """The rows that are newly known."""
+        first = {each.prediction_id: each for each in reversed(batch)}
+        new = [each for name, each in first.items() if name not in self._predictions]
+        self._predictions.update((each.prediction_id, each) for each in new)
+        return self._rows(new, [self._labels.get(each.prediction_id) for each in new], None) if new else None
+
+    def take_labels(self, batch: Sequence[Label]) -> JoinedRows | None:
+        """The rows whose label was applied, where the prediction is known."""
+        best: dict[str, Label] = {}
+        for each in batch:
+            if each.prediction_id not in best or label_order(best[each.prediction_id]) < label_order(each):
+                best[each.prediction_id] = each
+        applied: list[tuple[Prediction, Label, Label | None]] = []
+        for name, label in best.items():
+            stored = self._labels.get(name)
+            if stored is None or label_order(stored) < label_order(label):
+                self._labels[name] = label
+                if name in self._predictions:
+                    applied.append((self._predictions[name], label, stored))
+        if not applied:
+            return None
+        return self._rows(
+            [one for one, _, _ in applied], [new for _, new, _ in applied], [old for _, _, old in applied]
+        )
+
+    def _rows(
+        self, predictions: Sequence[Prediction], new: Sequence[Label | None], old: Sequence[Label | None] | None
+    ) -> JoinedRows:
+        columns = prediction_columns(predictions)
+        return JoinedRows(
+            new_predictions=old is None,
+            segment_set=np.array([self._segment_sets[each.prediction_id] for each in predictions], np.int32),
+            predicted_us=columns.predicted_us,
+            confidence=columns.confidence,
+            signals=columns.signals,
+            label=label_columns(new),
+            previous=None if old is None else label_columns(old),
+            predicted=columns.predicted,
+            probabilities=columns.probabilities,
+            interval=columns.interval,
+        )
+
+
+def label_columns(found: Sequence[Label | None]) -> LabelColumns:
+    """Labels as a join returns them."""
+    blank = Label("none", 0, LabelKind.RETRACTION)
+    batch = label_batch([each or blank for each in found])
+    return LabelColumns(
+        kind=np.where([each is None for each in found], NO_LABEL, batch.kind).astype(np.int16),
+        number=batch.number,
+        source=np.array([SOURCES.index(each.source) if each else 0 for each in found], np.int16),
+        labelled_us=batch.labelled_us,
+        text=batch.text,
+        propensity=batch.propensity,
+    )
+
+
+Key = tuple[int, int, int, int, int]
+
+
+def expected_sums(
+    predictions: Sequence[Prediction], found: Sequence[Label], segment_sets: dict[str, int]
+) -> tuple[dict[Key, list[int]], Counter[tuple[int, int, int, int]]]:
+    """Sums by (set, signal, group, pane, cell) and delays by (set, group, pane, bucket), one event at a time."""
+    sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 12)
+    delays: Counter[tuple[int, int, int, int]] = Counter()
+    for each in predictions:
+        mine = [label for label in found if label.prediction_id == each.prediction_id]
+        label = max(mine, key=label_order) if mine else None
+        y = None if label is None else outcome(each, label)
+        where, pane = segment_sets[each.prediction_id], each.predicted_at // 3_600_000_000
+        group = 0 if label is None else int(GROUPS[SOURCES.index(label.source)])
+        for signal, c in enumerate([each.confidence, *(each.signals[name] for name in sorted(each.signals))]):
+            cell = int(cell_index([c])[0])
+            sums[where, signal, 0, pane, cell][0] += 1
+            if y is not None and label is not None:
+                total = sums[where, signal, group, pane, cell]
+                for row, n in enumerate(label_sums(c, y, label.propensity), start=1):
+                    total[row] += n
+        if y is not None and label is not None:
+            delays[where, group, pane, delay_bucket(label.labelled_at - each.predicted_at)] += 1
+    return dict(sums), delays
+
+
+def label_sums(c: float, y: float, propensity: float | None) -> list[int]:
+    """What a label adds: the rows of a sketch from n on."""
+
+    def fixed(value: float, unit: float = 1e9) -> int:
+        return math.floor(value * unit + 0.5)
+
+    plain = [1, fixed(c), fixed(c * c), fixed(y), fixed(c * y)]
+    w = 1.0 if propensity is None else min(1 / propensity, 1e4)
+    first = [fixed((w - 1) * factor, 1e6) for factor in (1.0, y, c)]
+    return plain + first + [fixed((w * w - 1) * factor, 1e3) for factor in (1.0, y, c)]
+
+
+def outcome(prediction: Prediction, label: Label) -> float | None:
+    """Was the prediction right?"""
+    match label.kind:
+        case LabelKind.RETRACTION:
+            return None
+        case LabelKind.CORRECT:
+            return label.number
+        case LabelKind.VALUE:
+            interval = prediction.interval
+            return None if interval is None else float(interval.low <= label.number <= interval.high)
+        case LabelKind.LABEL:
+            classes = prediction.probabilities or {}
+            best = min(classes, key=lambda name: (-classes[name], name)) if classes else None
+            answer = best if prediction.predicted is None else prediction.predicted
+            return None if answer is None else float(answer == label.text)
+
+
+def delay_bucket(delay_us: int) -> int:
+    """Bucket 0 below one second, then two an octave of seconds, 63 the last."""
+    seconds = delay_us / 1e6
+    if seconds < 1:
+        return 0
+    return min(1 + math.floor(2 * math.log2(seconds)), 63)
+
+
+def as_dicts(delta: Delta) -> tuple[dict[Key, list[int]], Counter[tuple[int, int, int, int]]]:
+    """A delta in the form of `expected_sums`."""
+    keys = zip(
+        delta.segment_set.tolist(), delta.signal.tolist(), delta.source.tolist(), delta.pane_hour.tolist(),
+        delta.cell.tolist(), strict=True,
+    )  # fmt: skip
+    sums = dict(zip(keys, delta.sums.T.tolist(), strict=True))
+    delay_keys = zip(
+        delta.delay_segment_set.tolist(), delta.delay_source.tolist(), delta.delay_pane_hour.tolist(),
+        delta.delay_bucket.tolist(), strict=True,
+    )  # fmt: skip
+    return sums, Counter(dict(zip(delay_keys, delta.delays.tolist(), strict=True)))
