@@ -154,9 +154,12 @@ def _reader(ours: str, fields: FlatFields, *, text: bool) -> Callable[[object], 
         kind = Kind.NUMBER if numeric else Kind.TEXT
     else:
         kind = _KINDS.get(ours, Kind.TEXT)
-    if not text:
-        return _typed_text if kind is Kind.TEXT and head not in {"segments", "predicted", "label"} else typed
-    return _READERS[kind]
+    read = _READERS[kind]
+    if text:
+        return read
+    if kind is Kind.TEXT:
+        return typed if head in {"segments", "predicted", "label"} else _typed_text
+    return lambda value: read(value) if isinstance(value, str) else typed(value)
 
 
 def typed(value: object) -> object:
