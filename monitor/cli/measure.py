@@ -154,10 +154,9 @@ def _show(
     """Print what was asked for: JSON or a table on standard output, a page in a file, a summary on stderr."""
     from monitor.calibration.reading import to_json
     from monitor.cli.figures import reading_text, readings_table
-    from monitor.cli.report import write_report
 
     if html is not None:
-        write_report(html, readings, [path.name for path in files])
+        _write_page(html, readings, " and ".join(path.name for path in files))
     if as_json:
         sys.stdout.write(to_json(readings, measured.input).decode() + "\n")
         return
@@ -166,6 +165,15 @@ def _show(
     else:
         print(readings_table(readings))
     print(_summary(measured), file=sys.stderr)
+
+
+def _write_page(path: Path, readings: "list[Reading]", source: str) -> None:
+    from monitor.web.document import html_document
+
+    try:
+        path.write_text(html_document(readings, "Calibration", source), encoding="utf-8")
+    except OSError as failure:
+        raise BadInput(f"{path}: cannot be written: {failure.strerror}", "usage") from None
 
 
 def _summary(measured: "Measured") -> str:

@@ -299,5 +299,5 @@ def test_the_page_is_one_file_with_a_diagram_a_series_and_nothing_from_elsewhere
     assert page.count("<svg") >= 4
     assert "&lt;b&gt;m0&lt;/b&gt;" in page
     assert "<b>m0" not in page
-    for outside in ("<script", "<link", "src=", "@import", "url("):
+    for outside in ("<script", "<link", " src=", "@import", "url(", 'href="http', 'href="/'):
         assert outside not in page
