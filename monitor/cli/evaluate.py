@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from monitor.calibration.reading import ReadingSettings
     from monitor.config.sections import Settings
     from monitor.postgres.retention import Horizons
-    from monitor.workers.evaluation import Evaluation
+    from monitor.workers.standing import Evaluation
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def evaluate(
 def evaluation_of(settings: "Settings") -> "Evaluation":
     """What is evaluated, and how."""
     from monitor.config.values import windows
-    from monitor.workers.evaluation import Evaluation
+    from monitor.workers.standing import Evaluation
 
     return Evaluation(
         windows=windows(settings),

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def reading(
     model: Annotated[str, typer.Argument(help="Name of the model.")],
+    *,
     segment: Annotated[
         str, typer.Option(help="Slice, as lang=de or lang=de,difficulty=hard; default all events.")
     ] = "",

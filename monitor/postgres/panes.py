@@ -72,6 +72,7 @@ FROM %(table)s
 WHERE series = %(series)s AND pane_start >= %(from)s AND pane_start < %(end)s
     AND pane_start + make_interval(secs => width) > %(start)s
 """
+READ_ALL: Final = f"SELECT {KEY}, {COLUMNS} FROM pane WHERE series = %(series)s"
 READ_OLD: Final = f"""
 SELECT p.{KEY}, {COLUMNS}, {HOURS} FROM pane AS p
 WHERE series = ANY(%(series)s) AND pane_start < %(before)s AND width = {HOUR_SECONDS}
@@ -158,6 +159,12 @@ def series_sum(connection: Connection, series: int, asked: Span, known_at: datet
     stored = [Span(start, start + hours) for start, hours in read.others.tolist()]
     sketch = next((sketch for _, sketch in sketches(read.stack)), empty())
     return SpanSum(sketch, snapped(asked, stored))
+
+
+def hour_sketches(connection: Connection, series: int) -> dict[int, Sketch]:
+    """All panes of one series by the hour at which they start."""
+    read = read_stack(connection, READ_ALL, {"series": series})
+    return {key & 0xFFFFFFFF: sketch for key, sketch in sketches(read.stack)}
 
 
 def merge_days(connection: Connection, series: Ints, before_hour: int) -> int:

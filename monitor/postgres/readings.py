@@ -120,6 +120,24 @@ def read_before(connection: Connection, windows: Sequence[str]) -> set[tuple[int
     return {(int(series), str(window)) for series, window in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """That a reading of a window is stored: what it describes, and when it was computed."""
+
+    window: str
+    as_of: datetime
+    computed_at: datetime
+
+
+def written(connection: Connection, series: int, since: datetime, until: datetime) -> list[Written]:
+    """The stored readings of a series as of a stretch of time."""
+    rows = connection.execute(
+        "SELECT window_name, as_of, computed_at FROM reading WHERE series = %s AND as_of >= %s AND as_of <= %s",
+        (series, since, until),
+    ).fetchall()
+    return [Written(*row) for row in rows]
+
+
 def thin(connection: Connection, now: datetime, since: datetime | None) -> tuple[datetime, int]:
     """Of older readings keep one an hour, then one a day. Returns up to where all is thinned, and how many went.
 

@@ -15,8 +15,9 @@ from monitor.postgres.installation import read_clock
 from monitor.postgres.leader import LeadershipLostError, take_lead
 from monitor.postgres.retention import Horizons
 from monitor.workers.clock import Clock
-from monitor.workers.evaluation import Evaluation, Turn, load, turn
+from monitor.workers.evaluation import Turn, turn
 from monitor.workers.schedule import ticking
+from monitor.workers.standing import Evaluation, load
 from monitor.workers.upkeep import Kept, upkeep
 
 APPLICATION: Final = "caldrift evaluate"
@@ -107,7 +108,7 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
 
 
 def _log_turn(done: Turn, seconds: float) -> None:
-    if done.deltas or done.readings:
+    if done.deltas or done.readings or done.past_readings:
         log.info(
             "turn",
             extra={
@@ -115,6 +116,7 @@ def _log_turn(done: Turn, seconds: float) -> None:
                 "panes": done.panes,
                 "windows_rolled": done.windows_rolled,
                 "readings": done.readings,
+                "past_readings": done.past_readings,
                 "seconds": round(seconds, 3),
             },
         )

@@ -11,7 +11,8 @@ from monitor.postgres.database import Connection, connect
 from monitor.postgres.leader import take_lead
 from monitor.rolling.panes import hour_of
 from monitor.rolling.windows import window_named
-from monitor.workers.evaluation import Evaluation, load, turn
+from monitor.workers.evaluation import turn
+from monitor.workers.standing import Evaluation, load
 from tests.workers.deltas import delta_of_events, some_events, some_sets, write_delta
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)

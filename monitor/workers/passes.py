@@ -1,0 +1,128 @@
+"""Passes: reading the windows that changed, a pass at each instant of the grid and whenever nothing new comes."""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from monitor.calibration.reading import Reading, ReadingSettings, Subject, read, read_many
+from monitor.calibration.sketch import Sketch, checked
+from monitor.errors import Refused
+from monitor.postgres import windows
+from monitor.postgres.database import Connection
+from monitor.postgres.evaluation import Pass, note_evaluated
+from monitor.postgres.leader import leading
+from monitor.postgres.readings import StoredReading, write_readings
+from monitor.rolling.stacks import sketches
+from monitor.rolling.subjects import subject_of
+from monitor.workers.standing import Evaluation, Standing, grid_instant
+
+READINGS_A_TRANSACTION: Final = 50
+PASS_SECONDS: Final = 0.5
+"""Wall time that a pass may take of one turn; what is left of it waits for the next."""
+EXACT_AT_MOST: Final = 200
+"""Windows whose bands are resampled, as `caldrift reading` does it, when a pass has time; else in closed form."""
+SECOND: Final = timedelta(seconds=1)
+
+log = logging.getLogger("caldrift.evaluate")
+
+
+def read_windows(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:
+    """Begin a pass when one is due, and go on with the one under way for its share of the turn; returns the readings.
+
+    While deltas come, bands are in closed form: thousands of windows in a period. Once none come, the windows are read
+    as `caldrift reading` would, to the last digit.
+    """
+    if standing.began is None and not _begin(standing, evaluation, now):
+        return 0
+    started, done = time.monotonic(), 0
+    while standing.queue and (not done or time.monotonic() - started < PASS_SECONDS):
+        keys = [standing.queue.pop() for _ in range(min(READINGS_A_TRANSACTION, len(standing.queue)))]
+        done += _read_some(connection, standing, evaluation, keys, now)
+    standing.pass_seconds += time.monotonic() - started
+    if not standing.queue:
+        _finish(connection, standing)
+    return done
+
+
+def _begin(standing: Standing, evaluation: Evaluation, now: datetime) -> bool:
+    """Whether a pass begins: at an instant of the grid, or because nothing new comes and something is left to read."""
+    calm = standing.quiet_turns > 1
+    waiting = standing.changed | (standing.rough if calm and len(standing.rough) <= EXACT_AT_MOST else set())
+    due = standing.due_at is None or now >= standing.due_at
+    if standing.behind or not (due or (calm and waiting)):
+        return False
+    standing.due_at = grid_instant(now, evaluation.every) + evaluation.every
+    standing.queue, standing.changed = sorted(waiting, reverse=True), set()
+    standing.exact = calm and len(waiting) <= EXACT_AT_MOST
+    standing.began, standing.pass_seconds = now, 0.0
+    return True
+
+
+def _finish(connection: Connection, standing: Standing) -> None:
+    if standing.began is None:
+        return
+    done = Pass(standing.began, standing.rows_read, standing.bytes_read, standing.pass_seconds)
+    with leading(connection, standing.epoch):
+        note_evaluated(connection, done)
+    standing.began, standing.rows_read, standing.bytes_read = None, 0, 0
+
+
+def _read_some(
+    connection: Connection, standing: Standing, evaluation: Evaluation, keys: list[int], now: datetime
+) -> int:
+    """Store the readings of some windows."""
+    as_of = grid_instant(now, SECOND)
+    with leading(connection, standing.epoch):
+        stack = windows.read_windows(connection, evaluation.names, np.array(sorted(keys), np.int64))
+        due = {
+            key: sketch
+            for key, sketch in sketches(stack)
+            if _is_due(standing, evaluation, key, sketch) and _sound(standing, evaluation, key, sketch)
+        }
+        subjects = [_subject(standing, evaluation, key, as_of) for key in due]
+        if standing.exact:
+            found = [
+                read(sketch, evaluation.reading, each) for sketch, each in zip(due.values(), subjects, strict=True)
+            ]
+        else:
+            found = read_many(list(due.values()), evaluation.reading, subjects)
+        stored = [StoredReading(key >> 32, one.window, as_of, now, one) for key, one in zip(due, found, strict=True)]
+        write_readings(connection, stored)
+    standing.read_before.update((one.series, one.window) for one in stored)
+    if standing.exact:
+        standing.rough.difference_update(keys)
+    else:
+        standing.rough.update(due)
+    return len(stored)
+
+
+def _readings(
+    each: Sequence[Sketch], how: ReadingSettings, subjects: Sequence[Subject], *, exact: bool
+) -> list[Reading]:
+    if not exact:
+        return read_many(each, how, subjects)
+    return [read(sketch, how, subject) for sketch, subject in zip(each, subjects, strict=True)]
+
+
+def _is_due(standing: Standing, evaluation: Evaluation, key: int, sketch: Sketch) -> bool:
+    """Whether the window holds anything, or has been read while it did."""
+    return len(sketch.cells) > 0 or (key >> 32, evaluation.windows[key & 0xFFFFFFFF].name) in standing.read_before
+
+
+def _subject(standing: Standing, evaluation: Evaluation, key: int, as_of: datetime) -> Subject:
+    window = evaluation.windows[key & 0xFFFFFFFF].name
+    return subject_of(standing.series[key >> 32], window, standing.spans[key], as_of, evaluation.maturity)
+
+
+def _sound(standing: Standing, evaluation: Evaluation, key: int, sketch: Sketch) -> bool:
+    try:
+        checked(sketch)
+    except Refused as defect:
+        shown = {"series": standing.series[key >> 32], "window": evaluation.windows[key & 0xFFFFFFFF].name}
+        log.warning("no reading", extra={**shown, "reason": str(defect)})
+        return False
+    return True
