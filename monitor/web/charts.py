@@ -18,7 +18,7 @@ from monitor.web.tables import Figure, data_table, legend, nothing
 from monitor.web.verdicts import Range, between, count, ratio
 
 WIDTH, HEIGHT = 360.0, 436.0
-LEFT, RIGHT = 48.0, 350.0
+LEFT, RIGHT = 48.0, 346.0
 BELOW = "below the line: over-confident"
 ABOVE = "above the line: under-confident"
 _TOP, _BOTTOM = 24.0, 326.0

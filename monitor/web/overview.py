@@ -135,7 +135,8 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
     now = found.progress.now
     total, first = found.totals.series, (address.page - 1) * PAGE_SIZE
     few = f", {plain(total - found.totals.judged)} without enough labels" if found.totals.judged < total else ""
-    shown = f"{plain(first + 1)} to {plain(first + len(found.rows))} of {plain(total)} series over {window_text(address.window)}{few}."
+    over = window_text(address.window)
+    shown = f"{plain(first + 1)} to {plain(first + len(found.rows))} of {plain(total)} series over {over}{few}."
     off = found.totals.outside
     return OverviewView(
         title=f"{off} of {found.totals.judged} series outside" if off else "Overview",

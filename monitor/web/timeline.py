@@ -19,6 +19,7 @@ _SIZES = (("wide", (1080.0, 330.0)), ("medium", (680.0, 300.0)), ("narrow", (360
 _LEFT, _TOP, _FOOT, _SIDE = 52.0, 14.0, 46.0, 14.0
 _DOTS = 90
 _TICKS = 6
+_LETTER = 7.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +124,23 @@ def _time_axis(moments: Sequence[Moment], frame: Frame, baseline: float, width: 
     marks = []
     for at, text in time_ticks(start, end, about) if end > start else ():
         across = frame.x(at.timestamp())
-        inside = min(max(across, _LEFT + 4), width - 24)
+        half = _LETTER * len(text) / 2
+        inside = min(max(across, half), width - half)
         marks.append(tag("path", d=path([(across, baseline), (across, baseline + 4)]), class_="axis"))
         marks.append(tag("text", text, x=inside, y=baseline + 17, class_="tick", text_anchor="middle"))
-    span = f"{day_text(start)} {start.year} to {day_text(end)} {end.year}" if end > start else instant_text(start)
-    name = tag(
-        "text",
-        f"evaluated at (UTC), {span}",
-        x=(_LEFT + width - _SIDE) / 2,
-        y=baseline + 36,
-        class_="title",
-        text_anchor="middle",
-    )
+    name = tag("text", _span_text(start, end), x=width / 2, y=baseline + 36, class_="title", text_anchor="middle")
     return join(
         [tag("path", d=path([(frame.x.start, baseline), (frame.x.stop, baseline)]), class_="axis"), *marks, name]
     )
+
+
+def _span_text(start: datetime, end: datetime) -> str:
+    if start == end:
+        return f"evaluated {instant_text(start)}"
+    if start.date() == end.date():
+        return f"evaluated on {day_text(end)} {end.year} (UTC)"
+    year = "" if start.year == end.year else f" {start.year}"
+    return f"evaluated (UTC) {day_text(start)}{year} to {day_text(end)} {end.year}"
 
 
 def _runs(moments: Sequence[Moment], known: Callable[[Moment], bool]) -> Iterator[list[Moment]]:
@@ -162,10 +165,8 @@ def _band(moments: Sequence[Moment], frame: Frame, ends: Callable[[Moment], Rang
         if len(edges) == 1:
             (across, top), (_, foot) = upper[0], lower[0]
             reach = 7 if css == "null-band" else 3
-            upper, lower = (
-                [(across - reach, top), (across + reach, top)],
-                [(across - reach, foot), (across + reach, foot)],
-            )
+            left, right = max(across - reach, frame.x.start - 4), min(across + reach, frame.x.stop + 4)
+            upper, lower = [(left, top), (right, top)], [(left, foot), (right, foot)]
         shapes.append(tag("path", d=path([*upper, *reversed(lower)], closed=True), class_=css))
         if css == "null-band":
             shapes.append(tag("path", d=path(upper), class_="null-edge"))

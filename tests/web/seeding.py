@@ -1,4 +1,4 @@
-"""A database with readings in it, made the way the leader makes them: sketches of synthetic streams, read and stored."""
+"""A database with readings in it, made as the leader makes them: sketches of synthetic streams, read and stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,10 +108,7 @@ def seed_readings(
 def seed_intake(connection: Connection, *, lag: int = 12) -> None:
     """A clock that shows NOW, partitions read with some lag, dead letters, counters, and processes that are alive."""
     connection.execute(
-        """
-        UPDATE installation SET clock_epoch_at = %s, clock_started_at = now(), clock_rate = 0.000001;
-        """.encode(),
-        (NOW,),
+        "UPDATE installation SET clock_epoch_at = %s, clock_started_at = now(), clock_rate = 0.000001", (NOW,)
     )
     cluster = "5L6g3nShT-eMCtK--X86sw"
     with connection.cursor() as cursor:

@@ -1,0 +1,252 @@
+"""Charts: everything drawn lies in its box, texts are escaped and do not meet, pictures say what readings do."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from monitor.calibration.reading import Bin, Reading, ReadingSettings, Subject, read
+from monitor.calibration.sketch import sketch_of
+from monitor.web.charts import HEIGHT, WIDTH, confidence_histogram, reliability_diagram
+from monitor.web.svg import marker, tag
+from monitor.web.tables import data_table, figure
+from monitor.web.timeline import Moment, ece_timeline, spark_line
+from monitor.web.verdicts import Range, Standing
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+SVG = "{http://www.w3.org/2000/svg}"
+EVIL = '<script>alert("\'&")</script>'
+
+pairs = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5, 0.73, 0.9, 0.999999, 1.0]), st.sampled_from([0.0, 0.5, 1.0])),
+    min_size=1,
+    max_size=60,
+)
+ratios = st.floats(0, 1)
+
+
+def reading_of(events: list[tuple[float, float]], bins: int = 10) -> Reading:
+    confidence, outcome = np.array(events).T
+    return read(sketch_of(confidence, outcome), ReadingSettings(bins=bins, draws=50), Subject(model="m"))
+
+
+def moment(hour: int, ece: float | None = 0.05, width: float = 0.02, *, enough: bool = True) -> Moment:
+    interval = None if ece is None else Range(max(0.0, ece - width), min(1.0, ece + width))
+    return Moment(START + timedelta(hours=hour), 500, ece, interval, None if ece is None else Range(0.01, 0.04), enough)
+
+
+def drawings(markup: Markup) -> list[ET.Element]:
+    return [ET.fromstring(svg) for svg in re.findall(r"<svg class=\"chart\" viewBox.*?</svg>", str(markup), re.DOTALL)]
+
+
+def points(svg: ET.Element) -> Iterator[tuple[float, float]]:
+    """Every place that the picture draws at: ends of paths, corners of bars, marks, anchors of texts."""
+    for element in svg.iter():
+        name = element.tag.removeprefix(SVG)
+        if name == "path":
+            numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", element.attrib["d"])]
+            yield from zip(numbers[::2], numbers[1::2], strict=True)
+        elif name == "rect":
+            x, y, w, h = (float(element.attrib[key]) for key in ("x", "y", "width", "height"))
+            assert min(w, h) >= 0
+            yield from ((x, y), (x + w, y + h))
+        elif name == "circle":
+            yield float(element.attrib["cx"]), float(element.attrib["cy"])
+        elif name == "text":
+            yield float(element.attrib["x"]), float(element.attrib["y"])
+
+
+def boxes(svg: ET.Element) -> list[tuple[str, float, float, float, float]]:
+    """Texts with generous boxes: 0.62 em a letter."""
+    found = []
+    for element in svg.iter(f"{SVG}text"):
+        text, x, y = element.text or "", float(element.attrib["x"]), float(element.attrib["y"])
+        size = 13.5 if "words" in element.attrib.get("class", "") else 12.5
+        width, anchor = 0.62 * size * len(text), element.attrib.get("text-anchor", "start")
+        left = x - (width if anchor == "end" else width / 2 if anchor == "middle" else 0)
+        if "transform" in element.attrib:
+            found.append((text, x - size, y - width / 2, x + 2, y + width / 2))
+        else:
+            found.append((text, left, y - size * 0.75, left + width, y + size * 0.2))
+    return found
+
+
+def assert_in_box(svg: ET.Element) -> None:
+    _, _, width, height = (float(number) for number in svg.attrib["viewBox"].split())
+    for x, y in points(svg):
+        assert -0.01 <= x <= width + 0.01, (x, y)
+        assert -0.01 <= y <= height + 0.01, (x, y)
+
+
+def assert_texts_apart(svg: ET.Element) -> None:
+    _, _, width, height = (float(number) for number in svg.attrib["viewBox"].split())
+    found = boxes(svg)
+    for text, left, top, right, bottom in found:
+        assert min(left, top, width - right, height - bottom) >= -1, f"{text} is cut"
+    for one, other in combinations(found, 2):
+        meets = one[1] < other[3] and other[1] < one[3] and one[2] < other[4] and other[2] < one[4]
+        assert not meets, f"{one[0]!r} meets {other[0]!r}"
+
+
+@given(pairs, st.sampled_from([2, 10, 20, 100]))
+@settings(max_examples=40)
+def test_everything_in_the_two_charts_of_a_reading_lies_in_its_box_and_no_texts_meet(
+    events: list[tuple[float, float]], bins: int
+) -> None:
+    reading = reading_of(events, bins)
+    for shown in (reliability_diagram(reading), confidence_histogram(reading)):
+        (svg,) = drawings(shown.picture)
+        assert svg.attrib["viewBox"] == f"0 0 {WIDTH:.0f} {HEIGHT:.0f}"
+        assert_in_box(svg)
+        assert_texts_apart(svg)
+
+
+@given(st.lists(st.one_of(st.none(), ratios), min_size=1, max_size=50), ratios, st.integers(1, 24 * 40))
+@settings(max_examples=60)
+def test_everything_in_the_time_line_lies_in_its_box_and_no_texts_meet(
+    eces: list[float | None], width: float, step: int
+) -> None:
+    moments = [moment(step * place, ece, width) for place, ece in enumerate(eces)]
+    for svg in [*drawings(ece_timeline(moments).picture), *drawings(spark_line(moments, "s"))]:
+        assert_in_box(svg)
+        assert_texts_apart(svg)
+
+
+@given(pairs)
+@settings(max_examples=20)
+def test_equal_readings_give_equal_pictures(events: list[tuple[float, float]]) -> None:
+    assert figure(reliability_diagram(reading_of(events))) == figure(reliability_diagram(reading_of(events)))
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_text_can_leave_its_element(text: str, value: str) -> None:
+    made = str(tag("text", text, id=value))
+    assert made.count("<") == 2
+    assert made.count(">") == 2
+    assert made.count('"') == 2
+
+
+def test_texts_in_tables_and_figures_are_escaped() -> None:
+    assert "<script>" not in data_table(EVIL, [EVIL], [[EVIL, EVIL]])
+    assert "<script>" not in figure(ece_timeline([moment(0), moment(1)], 'x"><script>'))
+
+
+def bars_reading(*bins: Bin) -> Reading:
+    base = reading_of([(0.5, 1.0)])
+    from msgspec.structs import replace
+
+    return replace(base, bins=list(bins), n=sum(one.n for one in bins))
+
+
+def test_a_bin_is_over_or_under_confident_only_when_its_whole_interval_leaves_the_line() -> None:
+    shown = reliability_diagram(
+        bars_reading(
+            Bin(0.0, 0.1, 50, 0.05, 0.4, (0.28, 0.54)),
+            Bin(0.4, 0.5, 50, 0.45, 0.4, (0.28, 0.54)),
+            Bin(0.9, 1.0, 50, 0.95, 0.4, (0.28, 0.54)),
+        )
+    )
+    marks = re.findall(r'class="(mark [^"]+)"', str(shown.picture))
+    assert marks == ["mark under", "mark fair", "mark over"]
+    assert "1 lie below the line (over-confident) and 1 above it" in re.sub(r"\s+", " ", str(shown.picture))
+
+
+def test_the_diagram_puts_each_bin_where_its_means_are() -> None:
+    shown = reliability_diagram(
+        bars_reading(Bin(0.4, 0.5, 9, 0.5, 0.5, (0.2, 0.8)), Bin(0.9, 1.0, 9, 1.0, 1.0, (0.7, 1)))
+    )
+    circles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', str(shown.picture))
+    assert [(float(x), float(y)) for x, y in circles] == [(197.0, 175.0), (346.0, 24.0)]
+
+
+def test_the_diagram_says_in_words_which_side_is_which() -> None:
+    picture = str(reliability_diagram(reading_of([(0.9, 0.0)] * 30)).picture)
+    assert "below the line: over-confident" in picture
+    assert "above the line: under-confident" in picture
+
+
+def test_the_table_behind_the_diagram_holds_every_bin_with_its_interval() -> None:
+    reading = reading_of([(0.9, 1.0)] * 30 + [(0.3, 0.0)] * 10)
+    table = str(reliability_diagram(reading).table)
+    assert table.count("<tr>") == 1 + len(reading.bins)
+    assert "0.80 to 0.90" in table
+    assert "30" in table
+
+
+def test_the_histogram_draws_right_upwards_and_wrong_downwards_on_one_scale() -> None:
+    (svg,) = drawings(confidence_histogram(reading_of([(0.91, 1.0)] * 30 + [(0.91, 0.0)] * 10)).picture)
+    bars = {element.attrib["class"]: element for element in svg.iter(f"{SVG}rect")}
+    right, wrong = bars["bar right"], bars["bar wrong"]
+    zero = float(right.attrib["y"]) + float(right.attrib["height"])
+    assert zero == float(wrong.attrib["y"])
+    assert float(right.attrib["height"]) / float(wrong.attrib["height"]) == np.float64(3).item()
+
+
+def test_without_labels_each_chart_says_so_instead_of_drawing() -> None:
+    reading = read(sketch_of([0.4], [np.nan]), ReadingSettings(), Subject(model="m"))
+    for shown in (reliability_diagram(reading), confidence_histogram(reading), ece_timeline([moment(0, None)])):
+        assert "<svg" not in shown.picture
+        assert "Not enough labels" in shown.picture
+    assert ece_timeline([]).table == ""
+
+
+def test_nothing_is_drawn_across_a_time_without_a_reading() -> None:
+    moments = [moment(0), moment(1), moment(2, None), moment(3), moment(4)]
+    narrow = drawings(ece_timeline(moments).picture)[-1]
+    lines = [element for element in narrow.iter(f"{SVG}path") if element.attrib["class"] == "line"]
+    assert len(lines) == 2
+    assert all(element.attrib["d"].count("L") == 1 for element in lines)
+
+
+def test_provisional_and_back_filled_points_are_hollow_and_named() -> None:
+    moments = [
+        Moment(START, 500, 0.02, Range(0.01, 0.03), Range(0.01, 0.04), late=True),
+        Moment(START + timedelta(hours=1), 500, 0.02, Range(0.01, 0.03), Range(0.01, 0.04)),
+        Moment(START + timedelta(hours=2), 500, 0.02, Range(0.01, 0.03), Range(0.01, 0.04), provisional=True),
+    ]
+    shown = ece_timeline(moments)
+    narrow = ET.tostring(drawings(shown.picture)[-1], encoding="unicode")
+    assert narrow.count("mark fair hollow") == 2
+    assert "provisional" in shown.legend
+    assert "back-filled" in shown.legend
+    assert str(shown.table).count("provisional") == 1
+
+
+def test_a_reading_above_its_null_band_is_a_diamond_and_clear_only_with_its_whole_interval() -> None:
+    assert moment(0, 0.05, 0.02).standing is Standing.OUTSIDE
+    assert moment(0, 0.09, 0.02).standing is Standing.CLEARLY_OUTSIDE
+    assert moment(0, 0.03, 0.02).standing is Standing.WITHIN
+    assert moment(0, 0.001, 0.0).standing is Standing.WITHIN
+    assert moment(0, 0.5, 0.02, enough=False).standing is Standing.NOT_ENOUGH
+    narrow = ET.tostring(drawings(ece_timeline([moment(0, 0.03), moment(1, 0.09)]).picture)[-1], encoding="unicode")
+    assert (narrow.count("mark over"), narrow.count("mark fair")) == (1, 1)
+
+
+def test_every_picture_has_a_title_a_description_and_ids_of_its_own() -> None:
+    page = figure(ece_timeline([moment(0), moment(1)], "a")) + figure(
+        reliability_diagram(reading_of([(0.5, 1.0)]), "b")
+    )
+    for svg in drawings(page):
+        title, description = svg.find(f"{SVG}title"), svg.find(f"{SVG}desc")
+        assert title is not None
+        assert description is not None
+        assert svg.attrib["role"] == "img"
+        assert svg.attrib["aria-labelledby"] == f"{title.attrib['id']} {description.attrib['id']}"
+        assert title.text
+        assert description.text
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_marks_of_every_shape_are_drawn_around_their_place() -> None:
+    for shape in ("circle", "diamond", "up", "down"):
+        made = ET.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{marker(shape, 50, 50, 4, "mark")}</svg>')
+        xs, ys = zip(*points(made), strict=True)
+        assert sum(xs) / len(xs) == 50
+        assert abs(sum(ys) / len(ys) - 50) < 2
