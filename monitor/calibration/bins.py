@@ -98,9 +98,8 @@ def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
     return Bins(*rows)
 
 
-def equal_mass(sketch: Sketch, count: int) -> Bins:
-    """Sums by bin of nearly equal mass, shape (count,); the sketch holds at least one label."""
-    view = ordered(sketch)
+def equal_mass(view: Ordered, count: int) -> Bins:
+    """Sums by bin of nearly equal mass, shape (count,); there is at least one label."""
     return grouped(equal_mass_bins(view, count), view.sums, count)
 
 

@@ -1,7 +1,8 @@
 """Intervals of means, losses and AUROC from one sketch. ECE, which is no mean, has its own in `uncertainty`.
 
 All take a sketch with at least one label and a confidence level in (0, 1). Outcomes that are fractions vary less than
-the 0/1 outcomes assumed, so there the intervals are a little wide. Labels are taken as independent.
+the 0/1 outcomes assumed, so there the intervals are a little wide. Labels are taken as independent. `view` is
+`ordered(sketch)`, for callers that have it already.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from monitor.calibration import measures
-from monitor.calibration.bins import ordered
+from monitor.calibration.bins import Ordered, ordered
 from monitor.calibration.cells import UNIT, FloatArray
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.uncertainty import Interval, wilson, z_of
@@ -43,9 +44,9 @@ def signed_gap_interval(sketch: Sketch, level: float) -> Interval:
     return _around(measures.signed_gap(sketch), variance, n, level, within=(-1.0, 1.0))
 
 
-def brier_interval(sketch: Sketch, level: float) -> Interval:
+def brier_interval(sketch: Sketch, level: float, *, view: Ordered | None = None) -> Interval:
     """Normal interval of the Brier score, within 0..1."""
-    view = ordered(sketch)
+    view = view or ordered(sketch)
     mean = measures.mean_confidence(sketch)
     variance = _loss_variance(
         view.right, view.n - view.right, (1 - view.position) ** 2, view.position**2, ((1 - mean) ** 2, mean**2)
@@ -53,19 +54,21 @@ def brier_interval(sketch: Sketch, level: float) -> Interval:
     return _around(measures.brier(sketch), variance, sketch.total(Row.N), level, within=(0.0, 1.0))
 
 
-def log_loss_interval(sketch: Sketch, level: float) -> Interval:
+def log_loss_interval(sketch: Sketch, level: float, *, view: Ordered | None = None) -> Interval:
     """Normal interval of the log loss, within 0..16.1, the loss at the clip.
 
     A confidence of 1 that is wrong costs 16, so where that is rare a hundred labels cover the truth 8 times in 10 only.
     """
-    view = ordered(sketch)
+    view = view or ordered(sketch)
     p = np.clip(np.append(view.position, measures.mean_confidence(sketch)), measures.LOG_LOSS_CLIP, None)
     p = np.minimum(p, 1 - measures.LOG_LOSS_CLIP)
     right, wrong = -np.log(p), -np.log1p(-p)
     variance = _loss_variance(
         view.right, view.n - view.right, right[:-1], wrong[:-1], (float(right[-1]), float(wrong[-1]))
     )
-    return _around(measures.log_loss(sketch), variance, sketch.total(Row.N), level, within=(0.0, LARGEST_LOG_LOSS))
+    return _around(
+        measures.log_loss(sketch, view=view), variance, sketch.total(Row.N), level, within=(0.0, LARGEST_LOG_LOSS)
+    )
 
 
 def confident_error_interval(sketch: Sketch, level: float) -> Interval:
@@ -74,14 +77,14 @@ def confident_error_interval(sketch: Sketch, level: float) -> Interval:
     return wilson(measures.confident_error_share(sketch) * n, n, level)
 
 
-def auroc_interval(sketch: Sketch, level: float) -> Interval:
+def auroc_interval(sketch: Sketch, level: float, *, view: Ordered | None = None) -> Interval:
     """Normal interval of AUROC, within 0..1, with the variance of DeLong et al. 1988.
 
     Where all right answers rank on one side of all wrong ones that variance is 0; there the largest variance possible
     at an AUROC of half a pair less is taken (Birnbaum & Klose 1957). Raises NotEnoughData without both outcomes.
     """
-    area = measures.auroc(sketch)
-    view = ordered(sketch)
+    view = view or ordered(sketch)
+    area = measures.auroc(sketch, view=view)
     right, wrong = view.right, view.n - view.right
     rights, wrongs = float(right.sum()), float(wrong.sum())
     of_right = (np.cumsum(wrong) - wrong / 2) / wrongs

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from monitor.calibration import intervals, measures
-from monitor.calibration.bins import equal_width, equal_width_of_many
+from monitor.calibration.bins import Ordered, equal_width, equal_width_of_many, ordered
 from monitor.calibration.cells import BIN_COUNTS, EDGES, UNIT, Edges, bin_edges
 from monitor.calibration.closed_form import bands_of_many
 from monitor.calibration.sketch import Row, Sketch
@@ -195,7 +195,8 @@ def read_many(sketches: Sequence[Sketch], settings: ReadingSettings, subjects: S
 
 
 def _assembled(sketch: Sketch, settings: ReadingSettings, subject: Subject, bands: Bands) -> Reading:
-    known, missing = _estimates(sketch, settings)
+    view = ordered(sketch)
+    known, missing = _estimates(sketch, view, settings)
     n = sketch.total(Row.N)
     return Reading(
         model=subject.model,
@@ -224,7 +225,7 @@ def _assembled(sketch: Sketch, settings: ReadingSettings, subject: Subject, band
         auroc=known.get("auroc"),
         confident_error_share=known.get("confident_error_share"),
         label_delay_seconds=known.get("label_delay_seconds"),
-        intervals=bands.intervals | _intervals(sketch, settings.confidence_level, known),
+        intervals=bands.intervals | _intervals(sketch, view, settings.confidence_level, known),
         null_band=bands.null_band,
         confidence_level=settings.confidence_level,
         methods=METHODS | bands.methods if n else {},
@@ -236,7 +237,7 @@ def _assembled(sketch: Sketch, settings: ReadingSettings, subject: Subject, band
     )
 
 
-def _estimates(sketch: Sketch, settings: ReadingSettings) -> tuple[dict[str, float], dict[str, str]]:
+def _estimates(sketch: Sketch, view: Ordered, settings: ReadingSettings) -> tuple[dict[str, float], dict[str, str]]:
     """The known values by name, and for each unknown one the reason."""
     count, edges = settings.bins, settings.edges
     of: dict[str, Callable[[], float]] = {
@@ -245,13 +246,13 @@ def _estimates(sketch: Sketch, settings: ReadingSettings) -> tuple[dict[str, flo
         "accuracy": lambda: measures.accuracy(sketch),
         "signed_gap": lambda: measures.signed_gap(sketch),
         "ece": lambda: measures.ece(sketch, count, edges),
-        "ece_equal_mass": lambda: measures.ece_equal_mass(sketch, count),
+        "ece_equal_mass": lambda: measures.ece_equal_mass(sketch, count, view=view),
         "mce": lambda: measures.mce(sketch, count, edges),
         "over_confident_part": lambda: measures.over_confident_part(sketch, count, edges),
         "under_confident_part": lambda: measures.under_confident_part(sketch, count, edges),
         "brier": lambda: measures.brier(sketch),
-        "log_loss": lambda: measures.log_loss(sketch),
-        "auroc": lambda: measures.auroc(sketch),
+        "log_loss": lambda: measures.log_loss(sketch, view=view),
+        "auroc": lambda: measures.auroc(sketch, view=view),
         "confident_error_share": lambda: measures.confident_error_share(sketch),
         "label_delay_seconds": lambda: measures.label_delay(sketch),
     }
@@ -264,17 +265,20 @@ def _estimates(sketch: Sketch, settings: ReadingSettings) -> tuple[dict[str, flo
     return known, missing
 
 
-def _intervals(sketch: Sketch, level: float, known: Mapping[str, float]) -> dict[str, Interval]:
-    of = {
-        "mean_confidence": intervals.mean_confidence_interval,
-        "accuracy": intervals.accuracy_interval,
-        "signed_gap": intervals.signed_gap_interval,
-        "brier": intervals.brier_interval,
-        "log_loss": intervals.log_loss_interval,
-        "auroc": intervals.auroc_interval,
-        "confident_error_share": intervals.confident_error_interval,
+def _intervals(sketch: Sketch, view: Ordered, level: float, known: Mapping[str, float]) -> dict[str, Interval]:
+    if "accuracy" not in known:
+        return {}
+    found = {
+        "mean_confidence": intervals.mean_confidence_interval(sketch, level),
+        "accuracy": intervals.accuracy_interval(sketch, level),
+        "signed_gap": intervals.signed_gap_interval(sketch, level),
+        "brier": intervals.brier_interval(sketch, level, view=view),
+        "log_loss": intervals.log_loss_interval(sketch, level, view=view),
+        "confident_error_share": intervals.confident_error_interval(sketch, level),
     }
-    return {name: interval(sketch, level) for name, interval in of.items() if name in known}
+    if "auroc" in known:
+        found["auroc"] = intervals.auroc_interval(sketch, level, view=view)
+    return found
 
 
 def _above(sketch: Sketch, threshold: float, level: float) -> Above:

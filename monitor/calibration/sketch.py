@@ -97,7 +97,7 @@ class Sketch:
 
     def total(self, row: Row) -> int:
         """One sum over all cells."""
-        return int(self.sums[row].sum())
+        return int(np.add.reduce(self.sums[row]))
 
 
 def empty() -> Sketch:

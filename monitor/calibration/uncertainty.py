@@ -3,7 +3,9 @@
 Chance comes in as `rng`; `seeded` derives one from the counts alone, so two routes to one state print the same digits.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final
 
@@ -20,6 +22,7 @@ DRAWS: Final = 2000
 LARGE_VARIANCE: Final = 25.0
 
 
+@lru_cache(maxsize=64)
 def z_of(level: float) -> float:
     """The two-sided standard normal quantile of a confidence level in (0, 1): 1.96 of 0.95."""
     return NormalDist().inv_cdf((1 + level) / 2)
@@ -33,7 +36,7 @@ def wilson(right: float, n: int, level: float) -> Interval:
     z = z_of(level)
     share, square = right / n, z * z / n
     centre = (share + square / 2) / (1 + square)
-    half = z / (1 + square) * float(np.sqrt(share * (1 - share) / n + square / (4 * n)))
+    half = z / (1 + square) * math.sqrt(share * (1 - share) / n + square / (4 * n))
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
@@ -71,7 +74,7 @@ def equal_mass_bands(
 ) -> EceBands:
     """Interval and null band of ECE with bins of equal mass, taken as fixed. The sketch holds at least one label."""
     view = ordered(sketch)
-    return resampled(view, equal_mass_bins(view, count), equal_mass(sketch, count), level, rng=rng, draws=draws)
+    return resampled(view, equal_mass_bins(view, count), equal_mass(view, count), level, rng=rng, draws=draws)
 
 
 def resampled(
