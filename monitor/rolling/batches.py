@@ -1,4 +1,4 @@
-"""Batches: decoded events as columns. What few events have is None where no event of the batch has it."""
+"""Batches: what a join in memory needs of decoded events, as columns; None where no event of the batch has a value."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 
 from monitor.events.identity import Ids, event_ids, scoped_event_ids
 from monitor.events.messages import IdScope, Label, LabelKind, Prediction
-from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, Texts
+from monitor.rolling.rows import Floats, Int16s, Int64s, Texts
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionColumns:
-    """n predictions in order of arrival; their segments are kept apart, as ids of segment sets."""
+    """n predictions in order of arrival. Their segments are kept apart, as ids of segment sets."""
 
     ids: Ids
     predicted_us: Int64s
@@ -26,12 +26,6 @@ class PredictionColumns:
     probabilities: Sequence[Mapping[str, float] | None] | None
     interval: Floats | None
     """(n, 3) low, high, level; NaN for none."""
-    numbers: Sequence[Mapping[str, float] | None] | None
-    """Raw values of numeric dimensions."""
-    reference: Texts | None
-    chain_id: Texts | None
-    step: Int32s | None
-    """-1 for none."""
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -61,7 +55,6 @@ def prediction_columns(predictions: Sequence[Prediction], id_scope: IdScope = "g
     n = len(predictions)
     names = [each.prediction_id for each in predictions]
     scoped = id_scope == "model"
-    steps = [-1 if each.step is None else each.step for each in predictions]
     return PredictionColumns(
         ids=scoped_event_ids(names, [each.model for each in predictions]) if scoped else event_ids(names),
         predicted_us=np.fromiter((each.predicted_at for each in predictions), np.int64, n),
@@ -70,10 +63,6 @@ def prediction_columns(predictions: Sequence[Prediction], id_scope: IdScope = "g
         predicted=_if_any([each.predicted for each in predictions]),
         probabilities=_if_any([each.probabilities for each in predictions]),
         interval=_intervals(predictions),
-        numbers=_if_any([numbers(each) if each.segments else None for each in predictions]),
-        reference=_if_any([each.reference for each in predictions]),
-        chain_id=_if_any([each.chain_id for each in predictions]),
-        step=np.array(steps, np.int32) if max(steps, default=-1) >= 0 else None,
     )
 
 
@@ -93,11 +82,6 @@ def label_batch(labels: Sequence[Label], id_scope: IdScope = "global") -> LabelB
         source=_if_any([each.source for each in labels]),
         propensity=None if _if_any(propensities) is None else np.array(propensities, np.float64),
     )
-
-
-def numbers(prediction: Prediction) -> dict[str, float] | None:
-    """The raw values of a prediction's numeric dimensions, None where it has none."""
-    return {name: raw for name, raw in prediction.segments.items() if not isinstance(raw, str)} or None
 
 
 def _if_any(values: list[T | None]) -> list[T | None] | None:

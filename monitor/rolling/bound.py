@@ -51,25 +51,27 @@ class SeriesBound:
         return new == 0 or self._counted + new <= self.max_series
 
     def _fold(self, key: SegmentKey) -> tuple[SegmentKey, int]:
+        """The key with every value that would need a new series folded; the main signal's series decide first."""
         known_model = self._knows(key.model, self.main_signal, {})
         model = key.model if known_model else OTHER
+        dims = tuple(self._folded_value(model, *pair) for pair in key.dims)
+        crosses = tuple(self._folded_cross(model, cross) for cross in key.crosses)
         version = key.model_version if known_model else None
-        signals = tuple(name if self._knows(model, name, {}) else OTHER for name in key.signals)
-        dims = tuple(self._folded_value(model, name, value) for name, value in key.dims)
-        slim = SegmentKey(model, version, tuple(sorted(set(dims))), signals)
-        crosses = tuple(
-            cross
-            if self._knows(model, self.main_signal, dict(cross))
-            else tuple(sorted({(self._folded_value(model, *pair)[0], OTHER) for pair in cross}))
-            for cross in key.crosses
-        )
-        changes = (
-            (not known_model)
-            + sum(a != b for a, b in zip(signals, key.signals, strict=True))
-            + sum(a != b for a, b in zip(dims, key.dims, strict=True))
-            + sum(a != b for a, b in zip(crosses, key.crosses, strict=True))
-        )
-        return slim._replace(crosses=crosses), changes
+        plain = SegmentKey(model, version, tuple(sorted(set(dims))), (), crosses)
+        signals = tuple(name if self._knows_signal(plain, name) else OTHER for name in key.signals)
+        changes = int(not known_model)
+        for before, after in ((key.signals, signals), (key.dims, dims), (key.crosses, crosses)):
+            changes += sum(one != other for one, other in zip(before, after, strict=True))
+        return plain._replace(signals=signals), changes
+
+    def _knows_signal(self, key: SegmentKey, signal: str) -> bool:
+        names = series_names(key._replace(signals=(signal,)), 1, self.main_signal)
+        return all(name in self._known or (_is_other(name) and name.segment != "{}") for name in names)
+
+    def _folded_cross(self, model: str, cross: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        if self._knows(model, self.main_signal, dict(cross)):
+            return cross
+        return tuple(sorted({(self._folded_value(model, *pair)[0], OTHER) for pair in cross}))
 
     def _folded_value(self, model: str, name: str, value: str) -> tuple[str, str]:
         if self._knows(model, self.main_signal, {name: value}):

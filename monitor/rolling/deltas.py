@@ -76,7 +76,7 @@ def delta_of(rows: JoinedRows, groups: Int16s | None = None) -> Delta:
     """What these rows add: +1 prediction where newly known, minus the replaced label, plus the new one.
 
     `groups` maps the id of a label source to its group, by index: 0 for a primary source, the id itself for any other;
-    by default all are primary. A correction by another group moves the label from the old group to the new. Counts
+    by default `source` holds the group itself. A correction by another group moves the label from the old group to the new. Counts
     `label_incomparable`, those of replaced labels subtracted. Exact: the order of batches does not matter.
     """
     cells = _Cells(rows)
@@ -150,9 +150,7 @@ class _Cells:
 
 
 def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
-    if groups is None:
-        return np.zeros(len(label.source), np.int16)
-    return groups[label.source]
+    return label.source if groups is None else groups[label.source]
 
 
 def _delays(rows: JoinedRows, label: LabelColumns, outcome: Floats, group: Int16s, sign: int) -> Part:

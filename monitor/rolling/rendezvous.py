@@ -5,7 +5,7 @@ not objects: about 100 bytes a prediction and 60 a label, besides the texts they
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -61,9 +61,7 @@ class Rendezvous:
     def add_predictions(self, predictions: Sequence[Prediction]) -> None:
         """Take predictions, in their order of arrival."""
         if predictions:
-            columns = prediction_columns(predictions, self._id_scope)
-            # References and the like decide nothing here.
-            self._predictions.append(replace(columns, numbers=None, reference=None, chain_id=None, step=None))
+            self._predictions.append(prediction_columns(predictions, self._id_scope))
             self._segment_sets.append(np.fromiter(map(self._segment_set, predictions), np.int32, len(predictions)))
 
     def add_labels(self, labels: Sequence[Label]) -> None:
