@@ -85,6 +85,7 @@ def apply_deltas(connection: Connection, standing: Standing, evaluation: Evaluat
             _report(connection, standing, applied.defects.tolist())
         add_counts(connection, delta.counts)
         note_applied(connection, len(bodies), now)
+    standing.unread = True
     note_past(standing.past, stack, hour_of(now - evaluation.maturity - PAST), time.monotonic())
     return len(bodies), len(stack)
 

@@ -53,12 +53,12 @@ def _begin(standing: Standing, evaluation: Evaluation, now: datetime) -> bool:
     calm = standing.quiet_turns > 1
     waiting = standing.changed | (standing.rough if calm and len(standing.rough) <= EXACT_AT_MOST else set())
     due = standing.due_at is None or now >= standing.due_at
-    if standing.behind or not (due or (calm and waiting)):
+    if standing.behind or not (due or (calm and (waiting or standing.unread))):
         return False
     standing.due_at = grid_instant(now, evaluation.every) + evaluation.every
     standing.queue, standing.changed = sorted(waiting, reverse=True), set()
     standing.exact = calm and len(waiting) <= EXACT_AT_MOST
-    standing.began, standing.pass_seconds = now, 0.0
+    standing.began, standing.pass_seconds, standing.unread = now, 0.0, False
     return True
 
 
@@ -119,10 +119,17 @@ def _subject(standing: Standing, evaluation: Evaluation, key: int, as_of: dateti
 
 
 def _sound(standing: Standing, evaluation: Evaluation, key: int, sketch: Sketch) -> bool:
+    defect = defect_of(sketch)
+    if defect is not None:
+        shown = {"series": standing.series[key >> 32], "window": evaluation.windows[key & 0xFFFFFFFF].name}
+        log.warning("no reading", extra={**shown, "reason": defect})
+    return defect is None
+
+
+def defect_of(sketch: Sketch) -> str | None:
+    """Why no sequence of events leads to these sums; None when one may."""
     try:
         checked(sketch)
     except Refused as defect:
-        shown = {"series": standing.series[key >> 32], "window": evaluation.windows[key & 0xFFFFFFFF].name}
-        log.warning("no reading", extra={**shown, "reason": str(defect)})
-        return False
-    return True
+        return str(defect)
+    return None

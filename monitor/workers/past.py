@@ -5,22 +5,24 @@ replaced, and none is made beside it.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from monitor.calibration.reading import read_many
-from monitor.calibration.sketch import Row, Sketch, checked, empty, merge
+from monitor.calibration.reading import Reading, read_many
+from monitor.calibration.sketch import Row, Sketch, empty, merge
 from monitor.postgres.database import Connection
 from monitor.postgres.leader import leading
 from monitor.postgres.panes import hour_sketches
 from monitor.postgres.readings import StoredReading, Written, write_readings, written
 from monitor.rolling.panes import Span
+from monitor.rolling.segments import SeriesName
 from monitor.rolling.stacks import Stack, numbers_of, series_of
 from monitor.rolling.subjects import subject_of
 from monitor.rolling.windows import RollingWindow, Window, advance, plan, span_at
+from monitor.workers.passes import defect_of
 from monitor.workers.standing import Evaluation, Standing, Touched
 
 PAST: Final = timedelta(days=1)
@@ -28,7 +30,7 @@ PAST: Final = timedelta(days=1)
 DAYS: Final = 35
 """How far back past readings go."""
 FILL_SECONDS: Final = 0.3
-"""Wall time of one turn; at least one series is filled."""
+"""Wall time of one turn."""
 SETTLED_SECONDS: Final = 3.0
 """A series is filled when its past has not changed for so long,"""
 PATIENCE_SECONDS: Final = 15.0
@@ -65,11 +67,11 @@ def fill_past(connection: Connection, standing: Standing, evaluation: Evaluation
     """Fill in the past of series that are due, for a share of the turn; returns how many readings were made."""
     started, made = time.monotonic(), 0
     for series, seen in standing.past.items():
-        if is_due(seen, time.monotonic()):
-            made += _fill(connection, standing, evaluation, series, now)
+        if is_due(seen, started):
             seen.n_known, seen.n_new = seen.n_known + seen.n_new, 0
-            if time.monotonic() - started > FILL_SECONDS:
-                break
+            standing.to_fill += [(series, window, seen.first_hour) for window in evaluation.windows]
+    while standing.to_fill and time.monotonic() - started < FILL_SECONDS:
+        made += _fill(connection, standing, evaluation, now)
     return made
 
 
@@ -81,21 +83,22 @@ def instants(first_hour: int, maturity: timedelta, now: datetime) -> list[dateti
     return [midnight + timedelta(days=day) for day in range(max(0, days))]
 
 
-def _fill(connection: Connection, standing: Standing, evaluation: Evaluation, series: int, now: datetime) -> int:
-    every = instants(standing.past[series].first_hour, evaluation.maturity, now)
+def _fill(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:
+    """Fill in one window of one series."""
+    series, window, first_hour = standing.to_fill.pop()
+    every = instants(first_hour, evaluation.maturity, now)
     if not every:
         return 0
     with leading(connection, standing.epoch):
         there = written(connection, series, every[0] - PAST, now)
-        panes: dict[int, Sketch] | None = None
-        readings: list[StoredReading] = []
-        for window in evaluation.windows:
-            wanted = [at for at in every if is_open(there, window.name, at)]
-            if not wanted:
-                continue
-            panes = hour_sketches(connection, series) if panes is None else panes
-            readings += _readings(standing, evaluation, window, wanted, panes, series=series, now=now)
-        write_readings(connection, readings)
+        wanted = [at for at in every if is_open(there, window.name, at)]
+        if not wanted:
+            return 0
+        panes = hour_sketches(connection, series)
+        readings = _readings(
+            standing.series[series], evaluation, window, windows_at(window, wanted, evaluation.maturity, panes)
+        )
+        write_readings(connection, [StoredReading(series, window.name, at, now, reading) for at, reading in readings])
     return len(readings)
 
 
@@ -107,32 +110,17 @@ def is_open(there: list[Written], window: str, at: datetime) -> bool:
 
 
 def _readings(
-    standing: Standing,
-    evaluation: Evaluation,
-    window: Window,
-    wanted: list[datetime],
-    panes: dict[int, Sketch],
-    *,
-    series: int,
-    now: datetime,
-) -> list[StoredReading]:
-    found = [
-        (at, span, sketch)
-        for at, span, sketch in windows_at(window, wanted, evaluation.maturity, panes)
-        if len(sketch.cells)
-    ]
-    name = standing.series[series]
-    subjects = [subject_of(name, window.name, span, at, evaluation.maturity) for at, span, _ in found]
-    readings = read_many([checked(sketch) for _, _, sketch in found], evaluation.reading, subjects)
-    return [
-        StoredReading(series, window.name, at, now, reading)
-        for (at, _, _), reading in zip(found, readings, strict=True)
-    ]
+    name: SeriesName, evaluation: Evaluation, window: Window, rolled: Iterable[tuple[datetime, RollingWindow]]
+) -> list[tuple[datetime, Reading]]:
+    found = [(at, state) for at, state in rolled if len(state.sketch.cells) and defect_of(state.sketch) is None]
+    subjects = [subject_of(name, window.name, state.span, at, evaluation.maturity) for at, state in found]
+    readings = read_many([state.sketch for _, state in found], evaluation.reading, subjects)
+    return [(at, reading) for (at, _), reading in zip(found, readings, strict=True)]
 
 
 def windows_at(
     window: Window, wanted: list[datetime], maturity: timedelta, panes: dict[int, Sketch]
-) -> Iterator[tuple[datetime, Span, Sketch]]:
+) -> Iterator[tuple[datetime, RollingWindow]]:
     """The window at each instant, ascending, rolled from one to the next over panes by start hour."""
     hours = np.array(sorted(panes), np.int64)
 
@@ -148,4 +136,4 @@ def windows_at(
     for at in wanted:
         move = plan(None if state is None else state.span, span_at(window, at, maturity))
         state = advance(state, move, total(move.entering), total(move.leaving))
-        yield at, state.span, state.sketch
+        yield at, state

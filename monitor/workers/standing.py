@@ -64,6 +64,8 @@ class Standing:
     """Windows whose sums changed after their last reading was begun."""
     past: dict[int, Touched] = field(default_factory=dict)
     """What changed in the past of a series since its past readings were filled in."""
+    to_fill: list[tuple[int, Window, int]] = field(default_factory=list)
+    """Series and windows whose past is to be filled in, from a pane hour on."""
     queue: list[int] = field(default_factory=list)
     """Windows that the pass under way has still to read."""
     began: datetime | None = None
@@ -77,6 +79,8 @@ class Standing:
     due_at: datetime | None = None
     """When the next evaluation begins, or earlier once nothing new comes; None: at once."""
     quiet_turns: int = 0
+    unread: bool = False
+    """Whether deltas were applied since the last pass began, even if they changed no window: a pass says so."""
     behind: bool = True
     """Whether a window may be elsewhere than the clock wants it."""
     targets: list[Span] = field(default_factory=list)
