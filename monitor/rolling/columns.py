@@ -1,7 +1,7 @@
 """Columns of integers: adding up the rows that share a key, and a compact form in bytes."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -11,8 +11,8 @@ from monitor.calibration.cells import UNIT
 from monitor.rolling.rows import Int64s
 
 Integers: TypeAlias = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
-Part: TypeAlias = tuple[Sequence[Integers], Int64s]
-"""Key columns, each (m,), and sums (r, m)."""
+Part: TypeAlias = tuple[Sequence[Integers], Mapping[int, Int64s]]
+"""Key columns, each (m,), and by row those sums, each (m,), that are not all zero."""
 
 _HEAD: Final = struct.Struct("<qBB")
 _WIDTHS: Final[dict[int, np.dtype[np.unsignedinteger]]] = {
@@ -28,23 +28,27 @@ def added_up(parts: Sequence[Part], keys: int, rows: int) -> tuple[list[Int64s],
 
     Raises OverflowError where the ranges of the keys do not fit 62 bits together.
     """
-    if not any(len(columns[0]) for columns, _ in parts):
+    parts = [part for part in parts if len(part[0][0])]
+    if not parts:
         return [np.zeros(0, np.int64)] * keys, np.zeros((rows, 0), np.int64)
     columns = [np.concatenate([part[place] for part, _ in parts]).astype(np.int64, copy=False) for place in range(keys)]
-    sums = [np.concatenate([part[row] for _, part in parts]) for row in range(rows)]
     packed = _packed(columns)
     order = np.argsort(packed)
     packed = packed[order]
     first = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]]))
     added = np.zeros((rows, len(first)), np.int64)
-    for total, column in zip(added, sums, strict=True):
-        if column.any():
-            np.add.reduceat(column[order], first, out=total)
+    for row in sorted({row for _, sums in parts for row in sums}):
+        column = np.concatenate([sums.get(row, _zeros(len(keys_of[0]))) for keys_of, sums in parts])
+        np.add.reduceat(column[order], first, out=added[row])
     used = np.flatnonzero(added.any(axis=0))
     if len(used) < len(first):
         first, added = first[used], added[:, used]
     one_of_each = order[first]
     return [column[one_of_each] for column in columns], added
+
+
+def _zeros(n: int) -> Int64s:
+    return np.zeros(n, np.int64)
 
 
 def _packed(columns: Sequence[Int64s]) -> Int64s:

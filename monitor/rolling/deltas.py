@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from monitor.calibration.cells import cell_index, delay_bucket
-from monitor.calibration.sketch import ROWS, contributions
+from monitor.calibration.sketch import ROWS, Row, contributions
 from monitor.errors import BadInput
 from monitor.rolling.columns import Integers, Part, added_up, from_bytes, to_bytes
 from monitor.rolling.outcomes import incomparable, outcomes
@@ -23,6 +23,7 @@ VERSION: Final = 1
 _MAGIC: Final = b"cd"
 _SIZES: Final = struct.Struct("<III")
 _LEVEL: Final = 1
+_LABEL_ROWS: Final = (Row.N, Row.C, Row.C2, Row.Y, Row.CY)
 _CELL_KEYS: Final = 5
 _DELAY_KEYS: Final = 4
 
@@ -76,26 +77,22 @@ def delta_of(rows: JoinedRows, groups: Int16s | None = None) -> Delta:
     """What these rows add: +1 prediction where newly known, minus the replaced label, plus the new one.
 
     `groups` maps the id of a label source to its group, by index: 0 for a primary source, the id itself for any other;
-    by default `source` holds the group itself. A correction by another group moves the label from the old group to the new. Counts
-    `label_incomparable`, those of replaced labels subtracted. Exact: the order of batches does not matter.
+    by default `source` holds the group itself. A correction by another group moves the label from the old group to the
+    new. Counts `label_incomparable`, those of replaced labels subtracted. Exact: the order of batches does not matter.
     """
     cells = _Cells(rows)
     outcome = outcomes(rows, rows.label)
     counts = {"label_incomparable": incomparable(rows.label, outcome)}
     group = _groups(rows.label, groups)
+    parts = [cells.labelled(outcome, rows.label, group, 1)]
     if rows.new_predictions:
-        primary = np.where(group == 0, outcome, np.nan)
-        others = np.where(group == 0, np.nan, outcome)
-        parts = [cells.part(primary, rows.label, np.zeros_like(group), predicted=True)]
-        parts += [cells.part(others, rows.label, group)] if not np.isnan(others).all() else []
-    else:
-        parts = [cells.part(outcome, rows.label, group)]
+        parts.append(cells.predicted())
     delays = [_delays(rows, rows.label, outcome, group, 1)]
     if rows.previous is not None:
         replaced = outcomes(rows, rows.previous)
         counts["label_incomparable"] -= incomparable(rows.previous, replaced)
         old_group = _groups(rows.previous, groups)
-        parts.append(cells.part(replaced, rows.previous, old_group, sign=-1))
+        parts.append(cells.labelled(replaced, rows.previous, old_group, -1))
         delays.append(_delays(rows, rows.previous, replaced, old_group, -1))
     return _gathered(parts, delays, counts)
 
@@ -132,21 +129,26 @@ class _Cells:
             cell_index(self.confidence).astype(np.int64),
         ]
 
-    def part(
-        self, outcome: Floats, label: LabelColumns, group: Int16s, *, predicted: bool = False, sign: int = 1
-    ) -> Part:
-        """Keys and sums of the rows that have this outcome, and of all where they count as predictions."""
+    def predicted(self) -> Part:
+        """One prediction a cell, in the primary group."""
+        segment_set, signal, pane, cell = self.keys
+        zero = np.zeros(len(cell), np.int64)
+        return (segment_set, signal, zero, pane, cell), {Row.N_PRED: zero + 1}
+
+    def labelled(self, outcome: Floats, label: LabelColumns, group: Int16s, sign: int) -> Part:
+        """What the labels with an outcome add, or with the sign -1 take away."""
         y = outcome[self.row]
-        kept = np.arange(len(y)) if predicted else np.flatnonzero(~np.isnan(y))
+        kept = np.flatnonzero(~np.isnan(y))
         row = self.row[kept]
         sums = contributions(
             self.confidence[kept],
             y[kept],
-            predicted=np.full(len(row), predicted),
+            predicted=np.zeros(len(kept), np.bool_),
             propensity=None if label.propensity is None else label.propensity[row],
         )
         segment_set, signal, pane, cell = (column[kept] for column in self.keys)
-        return [segment_set, signal, group[row], pane, cell], sums if sign > 0 else -sums
+        added = _LABEL_ROWS if label.propensity is None else range(Row.N, ROWS)
+        return (segment_set, signal, group[row], pane, cell), {place: sign * sums[place] for place in added}
 
 
 def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
@@ -157,7 +159,7 @@ def _delays(rows: JoinedRows, label: LabelColumns, outcome: Floats, group: Int16
     kept = np.flatnonzero(~np.isnan(outcome))
     bucket = delay_bucket(label.labelled_us[kept] - rows.predicted_us[kept])
     keys = (rows.segment_set[kept], group[kept], rows.predicted_us[kept] // HOUR_US, bucket)
-    return keys, np.full((1, len(kept)), sign, np.int64)
+    return keys, {0: np.full(len(kept), sign, np.int64)}
 
 
 def _gathered(cells: Sequence[Part], delays: Sequence[Part], counts: Mapping[str, int]) -> Delta:
@@ -225,13 +227,20 @@ def _decoded(payload: bytes) -> Delta:
 
 
 def _cell_part(delta: Delta) -> Part:
-    return (delta.segment_set, delta.signal, delta.source, delta.pane_hour, delta.cell), delta.sums
+    return _cell_keys(delta), {row: column for row, column in enumerate(delta.sums) if column.any()}
 
 
 def _delay_part(delta: Delta) -> Part:
-    keys = (delta.delay_segment_set, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket)
-    return keys, delta.delays[None, :]
+    return _delay_keys(delta), {0: delta.delays}
+
+
+def _cell_keys(delta: Delta) -> tuple[Integers, ...]:
+    return delta.segment_set, delta.signal, delta.source, delta.pane_hour, delta.cell
+
+
+def _delay_keys(delta: Delta) -> tuple[Integers, ...]:
+    return delta.delay_segment_set, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket
 
 
 def _columns(delta: Delta) -> list[Integers]:
-    return [*_cell_part(delta)[0], *delta.sums, *_delay_part(delta)[0], delta.delays]
+    return [*_cell_keys(delta), *delta.sums, *_delay_keys(delta), delta.delays]

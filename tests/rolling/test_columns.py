@@ -41,7 +41,7 @@ def test_equal_keys_are_added_up_and_those_with_only_zeros_left_out(
     parts: list[list[tuple[int, int, int, int]]],
 ) -> None:
     columns = [np.array(part, np.int64).reshape(-1, 4).T for part in parts]
-    keys, sums = added_up([((one[0], one[1]), one[2:]) for one in columns], 2, 2)
+    keys, sums = added_up([((one[0], one[1]), dict(enumerate(one[2:]))) for one in columns], 2, 2)
     first: Counter[tuple[int, int]] = Counter()
     second: Counter[tuple[int, int]] = Counter()
     for a, b, x, y in (row for part in parts for row in part):
