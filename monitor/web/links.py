@@ -25,7 +25,7 @@ class SeriesAddress:
 
     def query(self) -> str:
         pairs = [("model", self.model), ("signal", self.signal), ("window", self.window)]
-        pairs += [("segment", f"{name}={value}") for name, value in self.segment]
+        pairs += [("segment", f"{_plain_name(name)}={value}") for name, value in self.segment]
         pairs += [("source", self.source)] if self.source else []
         pairs += [("as_of", instant(self.as_of))] if self.as_of is not None else []
         pairs += [] if self.refresh else [("refresh", "off")]
@@ -78,14 +78,18 @@ def address_of(series: SeriesKey | SeriesRow, window: str) -> SeriesAddress:
 
 
 def segment_of(parts: list[str]) -> dict[str, str]:
-    """The segment that `segment=lang=de` parameters name. Raises BadInput for one without `=`."""
+    """The segment that `segment=lang=de` parameters name; in a name `=` is `%3D`. Raises BadInput without `=`."""
     found = {}
     for part in parts:
         name, equals, value = part.partition("=")
         if not equals or not name:
             raise BadInput(f"a segment is written dimension=value, got {part!r}")
-        found[name] = value
+        found[name.replace("%3D", "=").replace("%25", "%")] = value
     return found
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("%", "%25").replace("=", "%3D")
 
 
 def segment_text(segment: Mapping[str, str]) -> str:

@@ -42,12 +42,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(app: FastAPI, host: str, port: int, stop: threading.Event, descriptor: int | None = None) -> int:
-    """Serve until `stop` is set; requests under way get a few seconds to end. Returns the exit status.
+    """Listen and serve until `stop` is set. Returns the exit status. Raises BadSettings when the address is taken.
 
     `descriptor` is a listening socket that the supervisor holds open: the port outlives a restart of this process.
     """
     listener = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
     place = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    LOG.info("listening", extra={"web": place})
+    return serve_on(app, listener, stop)
+
+
+def serve_on(app: FastAPI, listener: socket.socket, stop: threading.Event) -> int:
+    """Serve until `stop` is set; requests under way get a few seconds to end. Closes the listener."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -55,6 +61,7 @@ def serve(app: FastAPI, host: str, port: int, stop: threading.Event, descriptor:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="off",
+        ws="none",
     )
     server = Server(config)
 
@@ -63,7 +70,6 @@ def serve(app: FastAPI, host: str, port: int, stop: threading.Event, descriptor:
         server.should_exit = True
 
     threading.Thread(target=watch, name="web-stop", daemon=True).start()
-    LOG.info("listening", extra={"web": place})
     try:
         server.run([listener])
     finally:
