@@ -9,6 +9,7 @@ import typer
 from monitor.cli import (
     config,
     context,
+    db,
     demo,
     doctor,
     evaluate,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 
 config.register(app)
+db.register(app)
 demo.register(app)
 doctor.register(app)
 evaluate.register(app)

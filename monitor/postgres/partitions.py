@@ -55,6 +55,20 @@ def days(connection: Connection) -> list[date]:
     return [datetime.strptime(str(row[0]).removeprefix(LEAF_PREFIX), "%Y%m%d").date() for row in rows]  # noqa: DTZ007
 
 
+def leaf_pages(connection: Connection) -> tuple[int, int]:
+    """How many partitions `pair` has, and the pages of the longest, for walks by ctid."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(max(pg_relation_size(inhrelid) / current_setting('block_size')::bigint), 0)"
+        " FROM pg_inherits WHERE inhparent = 'pair'::regclass"
+    ).fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def page_bounds(first: int, end: int) -> dict[str, str]:
+    """Parameters of `ctid >= %(first)s::tid AND ctid < %(end)s::tid`: the rows of these pages, in every partition."""
+    return {"first": f"({first},0)", "end": f"({end},0)"}
+
+
 def id_range(connection: Connection) -> IdRange | None:
     """The run of days without a gap that ends with the last one; None in the hashed layout, where every id has a place.
 

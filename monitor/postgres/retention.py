@@ -123,21 +123,12 @@ def _delete_pairs(connection: Connection, floor_at: datetime, steps: int) -> tup
             done = connection.execute(
                 "DELETE FROM pair WHERE ctid >= %(first)s::tid AND ctid < %(end)s::tid AND (predicted_at < %(floor)s"
                 " OR predicted_at IS NULL AND labelled_at < %(floor)s)",
-                {"first": f"({first},0)", "end": f"({end},0)", "floor": floor_at},
+                {**partitions.page_bounds(first, end), "floor": floor_at},
             )
             deleted += done.rowcount
-            walked = end if end < _pages(connection) else None
+            walked = end if end < partitions.leaf_pages(connection)[1] else None
             connection.execute("UPDATE upkeep SET walked_pages = %s", (walked,))
     return deleted, False
-
-
-def _pages(connection: Connection) -> int:
-    """Pages of the longest partition."""
-    row = connection.execute(
-        "SELECT coalesce(max(pg_relation_size(inhrelid) / current_setting('block_size')::bigint), 0)"
-        " FROM pg_inherits WHERE inhparent = 'pair'::regclass"
-    ).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _drop_partitions(connection: Connection, floor_at: datetime) -> tuple[int, bool]:

@@ -1,0 +1,239 @@
+"""The recount agrees with the panes whatever came, and finds every integer that was tampered with."""
+
+import random
+import uuid
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from monitor.calibration.reading import ReadingSettings
+from monitor.events.messages import Interval, Label, LabelKind, Prediction
+from monitor.postgres import partitions
+from monitor.postgres import recount as recounting
+from monitor.postgres.database import Connection
+from monitor.postgres.leader import take_lead
+from monitor.postgres.offsets import Advance, Reader, load
+from monitor.postgres.panes import merge_days
+from monitor.postgres.recount import recount
+from monitor.postgres.retention import raise_floor
+from monitor.rolling.bound import SeriesBound
+from monitor.rolling.deltas import Delta
+from monitor.rolling.segments import SegmentScheme
+from monitor.rolling.windows import window_named
+from monitor.workers.apply import Applier, JoinRules
+from monitor.workers.batch import Batch
+from monitor.workers.evaluation import turn
+from monitor.workers.standing import Evaluation
+from monitor.workers.standing import load as load_standing
+from tests.postgres.sessions import another
+
+NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
+READER = Reader("caldrift", "cluster")
+HOUR_US = 3_600_000_000
+START_US = round((NOW - timedelta(days=6)).timestamp()) * 1_000_000
+EVALUATION = Evaluation(
+    windows=(window_named("1d"), window_named("all")),
+    maturity=timedelta(0),
+    every=timedelta(minutes=5),
+    reading=ReadingSettings(min_labels=1, draws=20),
+    main_signal="confidence",
+)
+
+
+def some_prediction(chance: random.Random, event_id: str) -> Prediction:
+    optional = chance.random() < 0.5
+    return Prediction(
+        prediction_id=event_id,
+        model=chance.choice(["a", "b"]),
+        predicted_at=START_US + chance.randrange(120 * HOUR_US),
+        confidence=chance.choice([0.0, 0.3, 0.9, 1.0, chance.random()]),
+        signals={"logprob": chance.random()} if optional else {},
+        predicted=chance.choice(["x", "y"]) if chance.random() < 0.8 else None,
+        probabilities={"x": 0.2, "y": 0.8} if optional else None,
+        interval=Interval(0.0, 1.0, 0.9) if optional else None,
+        segments={"lang": chance.choice(["de", "en"])},
+    )
+
+
+def some_label(chance: random.Random, event_id: str) -> Label:
+    kind = chance.choice(list(LabelKind))
+    numbers = {LabelKind.CORRECT: chance.choice([0.0, 1.0, 1 / 3]), LabelKind.VALUE: chance.uniform(-1, 2)}
+    return Label(
+        prediction_id=event_id,
+        labelled_at=START_US + chance.randrange(144 * HOUR_US),
+        kind=kind,
+        number=numbers.get(kind, 0.0),
+        text=chance.choice(["x", "y"]) if kind is LabelKind.LABEL else "",
+        version=chance.randrange(3),
+        source=chance.choice([None, "human", "complaint"]),
+        propensity=chance.choice([None, 0.25, 1.0]),
+    )
+
+
+def some_id(chance: random.Random) -> str:
+    """A UUIDv7 of the days in which the predictions are made."""
+    milliseconds = (START_US + chance.randrange(120 * HOUR_US)) // 1000
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | chance.getrandbits(62)))
+
+
+def ingest(connection: Connection, chance: random.Random, n: int = 400) -> None:
+    """Two batches with everything that can happen to a pair, none of it in order."""
+    ids = [some_id(chance) for _ in range(n)]
+    predictions = [some_prediction(chance, each) for each in ids if chance.random() < 0.9]
+    labels = [some_label(chance, each) for each in chance.choices(ids, k=2 * n)]
+    topics = [("labels", 0), ("predictions", 0)]
+    rules = JoinRules(READER, SegmentScheme(), lambda: SeriesBound(1000), lambda name: name != "complaint")
+    applier = Applier(connection, rules)
+    for half in range(2):
+        low = load(connection, READER, topics)
+        batch = Batch(
+            [Advance(topic, part, low[topic, part], low[topic, part] + 1) for topic, part in topics],
+            predictions[half::2],
+            labels[half::2],
+        )
+        applier.apply(batch, NOW)
+
+
+def evaluate(connection: Connection) -> None:
+    """Apply the deltas that wait now."""
+    with another(connection) as leader:
+        epoch = take_lead(leader)
+        assert epoch is not None
+        turn(leader, load_standing(leader, epoch, EVALUATION), EVALUATION, NOW)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_panes_and_waiting_deltas_are_what_the_pairs_say(either_layout: Connection, seed: int) -> None:
+    chance = random.Random(seed)
+    make_room(either_layout)
+    ingest(either_layout, chance)
+    only_waiting = recount(either_layout, "confidence")
+    evaluate(either_layout)
+    ingest(either_layout, chance)
+    both = recount(either_layout, "confidence")
+    evaluate(either_layout)
+    only_panes = recount(either_layout, "confidence")
+    assert [found.differences for found in (only_waiting, both, only_panes)] == [(), (), ()]
+    assert [found.n_differences for found in (only_waiting, both, only_panes)] == [0, 0, 0]
+    assert (only_waiting.panes, only_waiting.deltas) == (0, 2)
+    assert (both.panes > 0, both.deltas) == (True, 2)
+    assert (only_panes.pairs > 600, only_panes.deltas) == (True, 0)
+
+
+def make_room(connection: Connection) -> None:
+    """Partitions for the days of the test, where there are any."""
+    present = partitions.days(connection)
+    if present:
+        first = datetime.fromtimestamp(START_US // 1_000_000, UTC).date()
+        partitions.add_days(connection, first, max(present[-1], NOW.date()))
+
+
+@pytest.fixture
+def filled(connection: Connection) -> Connection:
+    """Everything that was ingested is in panes."""
+    ingest(connection, random.Random(7))
+    evaluate(connection)
+    return connection
+
+
+def test_many_small_chunks_and_spans_count_the_same(filled: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = recount(filled, "confidence")
+    monkeypatch.setattr(recounting, "PAGES_A_CHUNK", 1)
+    monkeypatch.setattr(recounting, "CELLS_A_COMPARISON", 200)
+    assert recount(filled, "confidence") == whole
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [("n_pred", "n_pred"), ("n", "n"), ("sum_c", "sum_c"), ("sum_cy", "sum_cy"), ("excess_w2", "excess_w2")],
+)
+def test_one_integer_that_was_tampered_with_is_found_and_named(filled: Connection, column: str, name: str) -> None:
+    row = filled.execute(
+        f"UPDATE pane SET {column}[1] = {column}[1] + 5 WHERE (series, pane_start) = (SELECT series, pane_start"
+        f" FROM pane WHERE {column} IS NOT NULL AND cardinality(cells) > 0 ORDER BY series, pane_start LIMIT 1)"
+        f" RETURNING pane_start, cells[1], {column}[1], series".encode()
+    ).fetchone()
+    assert row is not None
+    pane_start, cell, tampered, number = row
+    found = recount(filled, "confidence")
+    assert found.n_differences == 1
+    (difference,) = found.differences
+    assert (difference.pane_start, difference.place, difference.field) == (pane_start, f"cell {cell}", column)
+    assert (difference.expected, difference.stored) == (tampered - 5, tampered)
+    model = filled.execute("SELECT model, segment_text FROM series WHERE id = %s", (number,)).fetchone()
+    assert model == (difference.series.model, difference.series.segment)
+    assert f"the pairs say {tampered - 5}, the panes {tampered}" in difference.line
+
+
+def test_a_delay_a_pane_and_a_delta_that_are_lost_are_found(filled: Connection) -> None:
+    filled.execute(
+        "UPDATE pane SET delays[1] = delays[1] - 1 WHERE (series, pane_start) ="
+        " (SELECT series, pane_start FROM pane WHERE cardinality(delays) > 0 ORDER BY series, pane_start LIMIT 1)"
+    )
+    (difference,) = recount(filled, "confidence").differences
+    assert difference.place.startswith("delay bucket")
+    filled.execute("DELETE FROM pane WHERE pane_start = (SELECT min(pane_start) FROM pane)")
+    assert recount(filled, "confidence").n_differences > 10
+    ingest(filled, random.Random(8), n=20)
+    before = recount(filled, "confidence").n_differences
+    filled.execute("DELETE FROM statistics_delta")
+    assert recount(filled, "confidence").n_differences > before
+
+
+def test_a_pair_counted_twice_is_found(filled: Connection) -> None:
+    filled.execute(
+        "INSERT INTO pair (id, predicted_at, confidence, segment_set)"
+        " SELECT gen_random_uuid(), predicted_at, confidence, segment_set FROM pair WHERE confidence = 0.9 LIMIT 1"
+    )
+    differences = recount(filled, "confidence").differences
+    assert differences
+    assert {each.field for each in differences} == {"n_pred"}
+
+
+def test_at_most_a_hundred_differences_are_kept_and_all_are_counted(filled: Connection) -> None:
+    filled.execute("DELETE FROM pane")
+    found = recount(filled, "confidence")
+    assert len(found.differences) == recounting.MOST_SHOWN
+    assert found.n_differences > recounting.MOST_SHOWN
+
+
+def test_panes_merged_to_days_are_compared_by_day(filled: Connection) -> None:
+    series = [row[0] for row in filled.execute("SELECT id FROM series").fetchall()]
+    day = datetime.fromtimestamp(START_US // 1_000_000, UTC).date() + timedelta(days=3)
+    before = (day - date(1970, 1, 1)).days * 24
+    hours = recount(filled, "confidence").panes
+    with filled.transaction():
+        merge_days(filled, np.array(series), before)
+    merged = recount(filled, "confidence")
+    assert merged.differences == ()
+    assert merged.panes < hours
+    filled.execute("UPDATE pane SET n_pred[1] = n_pred[1] + 1 WHERE width > 3600 AND series = 1")
+    difference = recount(filled, "confidence").differences[0]
+    assert difference.width == timedelta(days=1)
+    assert "(24 h)" in difference.line
+
+
+def test_panes_under_the_floor_are_left_alone(filled: Connection) -> None:
+    floor_at = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) - timedelta(days=3)
+    raise_floor(filled, floor_at)
+    filled.execute("UPDATE pane SET n_pred[1] = 99 WHERE pane_start < %s", (floor_at,))
+    filled.execute("DELETE FROM pair WHERE predicted_at < %s AND confidence < 0.5", (floor_at,))
+    found = recount(filled, "confidence")
+    assert found.differences == ()
+    assert found.floor_at == floor_at
+
+
+def test_the_recount_sees_one_snapshot_and_writes_nothing(filled: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_waiting = recounting._sum_waiting
+
+    def evaluated_meanwhile(connection: Connection) -> tuple[int, Delta]:
+        evaluate(filled)
+        return read_waiting(connection)
+
+    ingest(filled, random.Random(9), n=50)
+    monkeypatch.setattr(recounting, "_sum_waiting", evaluated_meanwhile)
+    with another(filled) as reader:
+        found = recount(reader, "confidence")
+    assert (found.deltas, found.differences) == (2, ())
+    assert filled.execute("SELECT count(*) FROM statistics_delta").fetchone() == (0,)
