@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from monitor.calibration.cells import (
+    CELLS,
+    HIGH,
+    LOW,
     RANK,
     UNIT,
     Edges,
@@ -74,11 +78,48 @@ def equal_width_of_many(sketches: Sequence[Sketch], count: int, edges: Edges) ->
     if not sketches:
         return Bins(*np.zeros((4, 0, count), dtype=np.int64))
     sizes = [len(sketch.cells) for sketch in sketches]
-    series = np.repeat(np.arange(len(sketches), dtype=np.int64), sizes)
-    cells = np.concatenate([sketch.cells for sketch in sketches])
-    sums = np.concatenate([sketch.sums[: Row.CY] for sketch in sketches], axis=1)
-    flat = grouped(series * count + bin_of_cells(count, edges)[cells], sums, len(sketches) * count)
-    return Bins(*(part.reshape(len(sketches), count) for part in (flat.n, flat.sum_c, flat.sum_c2, flat.sum_y)))
+    return equal_width_of_columns(
+        np.repeat(np.arange(len(sketches), dtype=np.int64), sizes),
+        np.concatenate([sketch.cells for sketch in sketches]),
+        np.concatenate([sketch.sums[: Row.CY] for sketch in sketches], axis=1),
+        len(sketches),
+        setting=(count, edges),
+    )
+
+
+def equal_width_of_columns(
+    rows: Int64Array, cells: Int16Array, sums: Int64Array, n_series: int, *, setting: tuple[int, Edges]
+) -> Bins:
+    """Sums by series and equal-width bin, shape (n_series, count), of many sketches held as columns.
+
+    rows int64 (t,) is the series of each column, 0..n_series - 1; cells int16 (t,); sums int64 (at least 5, t). Columns
+    are ascending by (row, cell), as in `monitor.rolling.stacks.Stack`. `setting` is (count, edges).
+
+    A bin is a run of cells, and the log-spaced cells of the first and of the last bin are two runs more: so one pass
+    over the columns adds up runs, and what it costs is the number of cells, not of labels.
+    """
+    count, edges = setting
+    begins, bin_of_run = _runs(count, edges)
+    at = np.searchsorted(rows * CELLS + cells, (np.arange(n_series)[:, None] * CELLS + begins).ravel())
+    ends = np.append(at[1:], len(cells))
+    filled = np.flatnonzero(ends > at)
+    by_run = np.zeros((4, n_series, len(begins)), dtype=np.int64)
+    if len(filled):
+        for out, row in zip(by_run, (Row.N, Row.C, Row.C2, Row.Y), strict=True):
+            out.reshape(-1)[filled] = np.add.reduceat(sums[row], at[filled])
+    by_bin = by_run[:, :, :count].copy()
+    for run in range(count, len(begins)):
+        by_bin[:, :, bin_of_run[run]] += by_run[:, :, run]
+    return Bins(*by_bin)
+
+
+@lru_cache(maxsize=64)
+def _runs(count: int, edges: Edges) -> tuple[Int64Array, tuple[int, ...]]:
+    """The first cell of each run of cells with one bin, in order of the index: the bins, then the log-spaced ends."""
+    of_cells = bin_of_cells(count, edges)[:HIGH]
+    begins = np.append(np.searchsorted(of_cells, np.arange(count)), [HIGH, LOW])
+    begins.setflags(write=False)
+    return begins, (*range(count), count - 1, 0)
 
 
 def equal_mass_bins(view: Ordered, count: int) -> Int64Array:

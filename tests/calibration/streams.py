@@ -16,6 +16,7 @@ confidences = st.one_of(
     st.integers(0, 10).map(lambda k: k / 10),
     st.integers(0, 600).map(lambda j: j / 600),
     st.floats(0, 1),
+    st.tuples(st.integers(1, 599), st.integers(-20, 20)).map(lambda near: near[0] / 600 + near[1] * 1e-10),
     st.floats(0, 9).map(lambda digits: 1 - 10**-digits),
 )
 outcomes = st.one_of(st.sampled_from((0.0, 1.0)), st.sampled_from((1 / 3, 2 / 3, 0.5)))

@@ -55,6 +55,7 @@ def test_every_confidence_lies_in_the_cell_that_the_description_says(values: lis
         (0.0, 0), (1.0, 1200), (0.3, 360), (0.30000000000000004, 360), (1 / 600, 2), (0.5, 600), (0.9, 1080),
         (1 - 1e-9, HIGH + 199), (1e-9, LOW + 199), (0.3001, 361), (0.999, HIGH + 7), (0.001, LOW + 7), (1 - 1e-6, 1304),
         (1 - 2e-9, HIGH + 189), (0.9985, HIGH + 1),
+        (0.3000000009, 360), (0.3000000011, 361), (0.2999999991, 360), (0.2999999989, 359),
     ],
 )  # fmt: skip
 def test_known_confidences_keep_their_cells_for_ever(confidence: float, cell: int) -> None:
