@@ -10,11 +10,13 @@ from monitor.cli import (
     config,
     context,
     db,
+    dead_letters,
     demo,
     doctor,
     evaluate,
     ingest,
     measure,
+    offsets,
     reading,
     replay,
     run,
@@ -38,11 +40,13 @@ app = typer.Typer(
 
 config.register(app)
 db.register(app)
+dead_letters.register(app)
 demo.register(app)
 doctor.register(app)
 evaluate.register(app)
 ingest.register(app)
 measure.register(app)
+offsets.register(app)
 reading.register(app)
 replay.register(app)
 run.register(app)

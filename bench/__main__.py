@@ -1,0 +1,22 @@
+"""Run a benchmark: `python -m bench ingest [...]`; without a name, list them."""
+
+import importlib
+import sys
+
+BENCHES = {
+    "ingest": ("bench.ingest", "Kafka to joined pairs and deltas, against the plain loop"),
+    "peers": ("bench.peers.run", "the same events through Pathway, Bytewax and Quix Streams"),
+}
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
+        for name, (_, meaning) in BENCHES.items():
+            print(f"python -m bench {name:10} {meaning}")
+        sys.exit(0 if len(sys.argv) < 2 else 2)
+    module, _ = BENCHES[sys.argv[1]]
+    importlib.import_module(module).main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

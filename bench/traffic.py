@@ -1,0 +1,81 @@
+"""The events of the ingest benchmark: UUIDv7 ids, one signal, three segment dimensions, no optional field."""
+
+import json
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from monitor.kafka.access import KafkaAccess
+from monitor.kafka.publisher import Publisher
+from monitor.kafka.topics import create_topics
+
+PARTITIONS = 4
+START_MS = 1_795_000_000_000
+VALUES = {"domain": ("law", "medicine", "finance", "code"), "channel": ("web", "app"), "lang": ("de", "en", "fr")}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Topics that hold a known number of messages."""
+
+    predictions: str
+    labels: str
+    corrections: str
+    pairs: int
+
+
+def prediction_ids(pairs: int, seed: int) -> list[str]:
+    """UUIDv7 texts in the order of time, four to a millisecond."""
+    rng = random.Random(seed)
+    ids = []
+    for number in range(pairs):
+        at = START_MS + number // 4
+        ids.append(str(uuid.UUID(int=at << 80 | 7 << 76 | rng.getrandbits(12) << 64 | 2 << 62 | rng.getrandbits(62))))
+    return ids
+
+
+def predictions(ids: list[str], seed: int) -> Iterator[bytes]:
+    rng = random.Random(seed)
+    for number, name in enumerate(ids):
+        segments = {dimension: rng.choice(values) for dimension, values in VALUES.items()}
+        event = {
+            "prediction_id": name, "model": f"model-{number % 2}", "model_version": "2026-11",
+            "predicted_at": START_MS + number // 4, "confidence": round(rng.random(), 4), "segments": segments,
+        }  # fmt: skip
+        yield json.dumps(event).encode()
+
+
+def labels(ids: list[str], seed: int, version: int) -> Iterator[bytes]:
+    rng = random.Random(seed + version)
+    for number, name in enumerate(ids):
+        event = {
+            "prediction_id": name, "labelled_at": START_MS + number // 4 + 3_600_000 * version,
+            "correct": rng.random() < 0.7, "version": version,
+        }  # fmt: skip
+        yield json.dumps(event).encode()
+
+
+def fill(address: str, pairs: int, seed: int = 1) -> Filled:
+    """Fill new topics: every prediction, its label, and a correction of each label."""
+    mark = uuid.uuid4().hex[:8]
+    filled = Filled(f"bench-p-{mark}", f"bench-l-{mark}", f"bench-c-{mark}", pairs)
+    access = KafkaAccess((address,))
+    create_topics(access, (filled.predictions, filled.labels, filled.corrections), PARTITIONS)
+    ids = prediction_ids(pairs, seed)
+    topics = {
+        filled.predictions: predictions(ids, seed),
+        filled.labels: labels(ids, seed, 1),
+        filled.corrections: labels(ids, seed, 2),
+    }
+    with Publisher(access) as publisher:
+        for topic, bodies in topics.items():
+            for name, body in zip(ids, bodies, strict=True):
+                publisher.send(topic, name.encode(), body, hash_partition(name))
+        publisher.flush()
+    return filled
+
+
+def hash_partition(name: str) -> int:
+    """The partition of an id, the same in every topic."""
+    return int(name[-4:], 16) % PARTITIONS
