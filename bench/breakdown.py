@@ -30,7 +30,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
 
 
 def breakdown(address: str, dsn: str, filled: Filled) -> dict[str, list[float]]:
-    """Microseconds an event by part, of wall time and of this process's own; `join` and `commit` are mostly waiting for Postgres."""
+    """Microseconds an event by part, by the wall and of this process's own; `join` and `commit` wait for Postgres."""
     overrides = {
         "kafka.bootstrap_servers": [address],
         "kafka.predictions_topic": filled.predictions,

@@ -13,7 +13,7 @@ from tests import real_kafka
 
 @contextmanager
 def kafka() -> Iterator[tuple[str, str]]:
-    """The address of a broker, and what it is: CALDRIFT_BENCH_KAFKA, or Apache Kafka from Maven, or the embedded one."""
+    """The address of a broker and what it is: CALDRIFT_BENCH_KAFKA, or Apache Kafka by Maven, or the embedded one."""
     named = os.environ.get("CALDRIFT_BENCH_KAFKA")
     if named:
         yield named, "the broker named by CALDRIFT_BENCH_KAFKA"

@@ -100,17 +100,18 @@ def _reset(settings: "Settings", topic: str, partition: int, to: str) -> None:
     from monitor.kafka.topics import topic_spans
     from monitor.postgres.database import answering, connect
     from monitor.postgres.offsets import reset
+    from monitor.workers.progress import published
 
-    spans = topic_spans(kafka_access(settings), [topic])
+    first, ends = topic_spans(kafka_access(settings), [topic]).first, published(kafka_access(settings), (topic,))
     place = (topic, partition)
-    if place not in spans.end:
-        raise Refused(f"topic {topic} has no partition {partition}; it has {len(spans.end)}")
-    named = {"earliest": spans.first[place], "latest": spans.end[place]}
+    if place not in ends:
+        raise Refused(f"topic {topic} has no partition {partition}; it has {len(ends)}")
+    named = {"earliest": first[place], "latest": ends[place]}
     if to not in named and not to.isdecimal():
         raise BadInput(f"--to must be an offset, earliest or latest, got {to}", "offsets")
     offset = named[to] if to in named else int(to)
-    if not spans.first[place] <= offset <= spans.end[place]:
-        raise Refused(f"{topic}/{partition} holds the offsets {spans.first[place]} to {spans.end[place]}, not {offset}")
+    if not first[place] <= offset <= ends[place]:
+        raise Refused(f"{topic}/{partition} holds the offsets {first[place]} to {ends[place]}, not {offset}")
     dsn = settings.postgres.dsn
     with connect(dsn, "caldrift offsets") as connection, answering(dsn):
         before = reset(connection, settings.kafka.group_id, topic, partition, offset)
