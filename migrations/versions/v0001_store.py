@@ -181,9 +181,9 @@ def _pairs(partition_by: str) -> None:
             "signals", sa.ARRAY(sa.Text), nullable=False, comment="names of the extra signals, in order of pair.signals"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_segment_set")),
-        sa.UniqueConstraint("key", name=op.f("uq_segment_set_key")),
         comment="everything that a prediction's series depend on",
     )
+    op.create_index("uq_segment_set_key", "segment_set", [sa.text("md5(key)")], unique=True)
     op.create_table(
         "label_source",
         sa.Column(
@@ -283,15 +283,10 @@ def _statistics() -> None:
         ),
         sa.Column("created_at", INSTANT, server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
-        sa.UniqueConstraint(
-            "model",
-            "signal",
-            "segment_text",
-            "source_group",
-            name=op.f("uq_series_model_signal_segment_text_source_group"),
-        ),
         comment="model x signal x segment x group of label sources",
     )
+    name = ("model", "signal", "segment_text", "source_group")
+    op.create_index("uq_series_name", "series", [sa.text(f"md5({part})") for part in name], unique=True)
     op.create_table(
         "pane",
         sa.Column("series", sa.Integer, autoincrement=False, nullable=False),

@@ -49,6 +49,9 @@ SUM_COLUMNS: Final = (
 )
 """The columns of a sketch in the order of its rows; the six `excess_` ones are NULL when every label has weight 1."""
 
+SERIES_NAME: Final = ("model", "signal", "segment_text", "source_group")
+"""What names a series. Unique by digests, since the texts may be longer than a row of an index can be."""
+
 SKETCH_COLUMNS: Final = ("cells", *SUM_COLUMNS, "delay_buckets", "delays")
 
 metadata = MetaData(
@@ -132,11 +135,12 @@ segment_set = Table(
     "segment_set",
     metadata,
     Column("id", Integer, Identity(), primary_key=True),
-    Column("key", Text, nullable=False, unique=True, comment="canonical text of all that follows"),
+    Column("key", Text, nullable=False, comment="canonical text of all that follows"),
     Column("model", Text, nullable=False),
     Column("model_version", Text),
     Column("segments", JSONB, nullable=False, comment="{dimension: value}, frozen when the prediction is stored"),
     Column("signals", ARRAY(Text), nullable=False, comment="names of the extra signals, in order of pair.signals"),
+    Index("uq_segment_set_key", text("md5(key)"), unique=True),
     comment="everything that a prediction's series depend on",
 )
 
@@ -150,7 +154,7 @@ series = Table(
     Column("segment_text", Text, nullable=False, comment="canonical JSON of segment"),
     Column("source_group", Text, nullable=False, server_default=text("''"), comment="'' = primary label sources"),
     Column("created_at", instant, nullable=False, server_default=NOW),
-    UniqueConstraint("model", "signal", "segment_text", "source_group"),
+    Index("uq_series_name", *(text(f"md5({part})") for part in SERIES_NAME), unique=True),
     comment="model x signal x segment x group of label sources",
 )
 
