@@ -1,6 +1,7 @@
 """`caldrift measure`: calibration of files, without any server."""
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -71,7 +72,7 @@ def measure(
         else:
             raise BadInput("give --predictions and --labels, or --pairs", "usage")
         refused.finish()
-    readings = [each for each in _readings(measured, how) if signal in {None, each.signal}]
+    readings = [each for each in _readings(measured, how, settings.windows.maturity) if signal in {None, each.signal}]
     for name in unknown_slices(measured, wanted.slices):
         print(f"no prediction has a value of {name}", file=sys.stderr)
     _show(readings, measured, files, as_json=as_json, html=html, bins_table=bins_table)
@@ -108,7 +109,6 @@ def _measure_pairs(
 def _measure_events(
     settings: "Settings", predictions: Path, labels: Path, wanted: "Wanted", refused: "Rejections"
 ) -> "Measured":
-    from datetime import UTC, datetime
     from functools import partial
 
     from monitor.cli.progress import progress
@@ -124,22 +124,23 @@ def _measure_events(
         return measure_events(files, reader, wanted, now, told=told, rejections=refused)
 
 
-def _readings(measured: "Measured", how: "ReadingSettings") -> "list[Reading]":
-    """A reading of each series over all time, whatever the age of its labels."""
-    from datetime import UTC, datetime, timedelta
+def _readings(measured: "Measured", how: "ReadingSettings", maturity: timedelta) -> "list[Reading]":
+    """A reading of each series over all time, whatever the age of its labels: `reading --window all --maturity 0`.
 
+    They are as of the latest event, so that one file always gives one text; mature is what is old enough today.
+    """
     from msgspec.structs import replace
 
     from monitor.calibration.reading import read
-    from monitor.rolling.panes import EVERYTHING
     from monitor.rolling.subjects import subject_of
 
-    epoch = datetime.fromtimestamp(0, UTC)
-    subjects = (
-        replace(subject_of(name, "all", EVERYTHING, epoch, timedelta(0)), as_of=measured.latest_at)
-        for name in measured.sketches
-    )
-    return [read(sketch, how, each) for sketch, each in zip(measured.sketches.values(), subjects, strict=True)]
+    today = datetime.now(UTC)
+    readings = []
+    for name, whole in measured.series.items():
+        length = timedelta(0) if measured.latest_at is None else maturity
+        subject = replace(subject_of(name, "all", whole.span, today, length), as_of=measured.latest_at)
+        readings.append(read(whole.sketch, how, subject))
+    return readings
 
 
 def _show(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from monitor.calibration.sketch import Sketch
 from monitor.events.messages import Label, Prediction
 from monitor.events.rules import EventRules
 from monitor.files.events import labels, prediction_fields, predictions
@@ -17,7 +16,8 @@ from monitor.files.rows import BadRow, Told
 from monitor.files.slices import Slices
 from monitor.rolling.arrivals import IsPrimary
 from monitor.rolling.bound import SeriesBound
-from monitor.rolling.rendezvous import Joined, Rendezvous, series_sketches
+from monitor.rolling.panes import EVERYTHING
+from monitor.rolling.rendezvous import Joined, Rendezvous, WholeSeries, whole_series
 from monitor.rolling.segments import SegmentScheme, SeriesName, segment_text
 
 InputCounts = dict[str, int | dict[str, int]]
@@ -42,9 +42,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The sketches by series, in order of name, what the input held, and the latest time of any event."""
+    """The series, in order of name, what the input held, and the latest time of any event."""
 
-    sketches: Mapping[SeriesName, Sketch]
+    series: Mapping[SeriesName, WholeSeries]
     input: InputCounts
     latest_at: datetime | None = None
 
@@ -76,9 +76,9 @@ def measure_events(
         meeting.add_labels(labelled_run)
         latest = max(latest, max((each.labelled_at for each in labelled_run), default=0))
     joined = meeting.join()
-    found = series_sketches(joined, rules.main_signal)
+    found = whole_series(joined, rules.main_signal)
     return Measured(
-        sketches={name: found[name] for name in sorted(found, key=_place) if wanted.takes(name)},
+        series={name: found[name] for name in sorted(found, key=_place) if wanted.takes(name)},
         input=_input(joined, rejections),
         latest_at=_EPOCH + timedelta(microseconds=latest) if latest else None,
     )
@@ -122,7 +122,10 @@ def measure_pairs(
     """Measure a file that holds confidence and outcome in one row."""
     sums = add_pairs(file, columns, told, lambda bad: rejections.add(file.path, bad), wanted.model)
     found = sums.sketches(columns, wanted.slices)
-    named = {SeriesName(model, signal, segment_text(dict(segment))): found[model, segment] for model, segment in found}
+    named = {
+        SeriesName(model, signal, segment_text(dict(segment))): WholeSeries(sketch, EVERYTHING)
+        for (model, segment), sketch in found.items()
+    }
     counts: InputCounts = {
         "predictions": sums.predictions,
         "labels": sums.labels,
@@ -142,5 +145,5 @@ def _place(name: SeriesName) -> tuple[str, str, str, int, str]:
 
 def unknown_slices(measured: Measured, slices: Slices) -> list[str]:
     """The slices that no event belongs to, as they were asked for."""
-    known = {tuple(sorted(json.loads(name.segment))) for name in measured.sketches}
+    known = {tuple(sorted(json.loads(name.segment))) for name in measured.series}
     return ["*".join(cross) for cross in slices.crosses if cross not in known]

@@ -16,8 +16,9 @@ from monitor.events.messages import IdScope, Label, Prediction
 from monitor.rolling.arrivals import NONE, IsPrimary, LabelArrivals, PredictionArrivals, dense
 from monitor.rolling.batches import LabelBatch, PredictionColumns, label_batch, prediction_columns
 from monitor.rolling.bound import SeriesBound
-from monitor.rolling.deltas import Delta, delta_of, merge, nothing, without_panes
+from monitor.rolling.deltas import HOUR_US, Delta, delta_of, merge, nothing, without_panes
 from monitor.rolling.fanout import by_series, route_names, routes
+from monitor.rolling.panes import Span
 from monitor.rolling.rows import Int32s, Int64s
 from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName
 from monitor.rolling.stacks import regrouped, series_of, sketches
@@ -42,6 +43,8 @@ class Joined:
     duplicate_label, stale_label, correction, retraction, orphan_label, folded_value, label_incomparable."""
     span_us: tuple[int, int] | None
     """First and last time of prediction, microseconds since the epoch; None without any."""
+    spans: Mapping[int, Span]
+    """The panes from the first prediction to the last, by the id of the segment set."""
 
 
 class Rendezvous:
@@ -106,24 +109,56 @@ class Rendezvous:
         counts["label_incomparable"] = delta.counts.get("label_incomparable", 0)
         times = predictions.predicted_us[kept]
         span = (int(times.min()), int(times.max())) if len(times) else None
-        return Joined(delta, tuple(self._keys), labels.groups, counts, span)
+        spans = _spans(predictions.segment_set[kept], times // HOUR_US)
+        return Joined(delta, tuple(self._keys), labels.groups, counts, span, spans)
 
 
-def series_sketches(joined: Joined, main_signal: str) -> dict[SeriesName, Sketch]:
-    """The sketch of each series over all time."""
+@dataclass(frozen=True, slots=True)
+class WholeSeries:
+    """One series over all time: its sums, and the panes from its first prediction to its last."""
+
+    sketch: Sketch
+    span: Span
+
+
+def whole_series(joined: Joined, main_signal: str) -> dict[SeriesName, WholeSeries]:
+    """Each series over all time."""
     named = {
         (number, group): route_names(joined.keys[number], main_signal, joined.groups[group])
         for number, group in sorted(routes(joined.delta))
     }
-    names = dict.fromkeys(name for by_signal in named.values() for each in by_signal for name in each)
-    ids = {name: number for number, name in enumerate(names)}
+    spans: dict[SeriesName, list[Span]] = {}
+    for (number, _), by_signal in named.items():
+        for name in dict.fromkeys(name for each in by_signal for name in each):
+            spans.setdefault(name, []).append(joined.spans[number])
+    every = list(spans)
+    ids = {name: number for number, name in enumerate(every)}
     stack = by_series(
         joined.delta,
         {route: [[ids[name] for name in each] for each in by_signal] for route, by_signal in named.items()},
     )
     whole = regrouped(stack, np.ones(len(stack), np.bool_), series_of(stack.keys))
-    every = list(names)
-    return {every[number]: sketch for number, sketch in sketches(whole)}
+    return {every[number]: WholeSeries(sketch, _around(spans[every[number]])) for number, sketch in sketches(whole)}
+
+
+def series_sketches(joined: Joined, main_signal: str) -> dict[SeriesName, Sketch]:
+    """The sketch of each series over all time."""
+    return {name: whole.sketch for name, whole in whole_series(joined, main_signal).items()}
+
+
+def _spans(segment_set: Int32s, hour: Int64s) -> dict[int, Span]:
+    """First hour to last of each segment set."""
+    if not len(hour):
+        return {}
+    first = np.full(int(segment_set.max()) + 1, hour.max())
+    last = np.full(len(first), hour.min())
+    np.minimum.at(first, segment_set, hour)
+    np.maximum.at(last, segment_set, hour)
+    return {number: Span(int(first[number]), int(last[number]) + 1) for number in np.unique(segment_set).tolist()}
+
+
+def _around(spans: Sequence[Span]) -> Span:
+    return Span(min(span.start_hour for span in spans), max(span.end_hour for span in spans))
 
 
 def _numbered(*ids: Ids) -> Int64s:
