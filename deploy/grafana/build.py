@@ -1,0 +1,234 @@
+"""Writes dashboards/caldrift-overview.json. Run it after a change: python deploy/grafana/build.py
+
+Data sources are variables, so the file fits any Grafana from 11 on without editing; its uid is fixed, so links stay.
+"""
+
+import json
+from pathlib import Path
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries, xychart
+from grafana_foundation_sdk.cog import builder as cog
+from grafana_foundation_sdk.cog import variants
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common as shapes
+from grafana_foundation_sdk.models import dashboard as models
+
+TARGET = Path(__file__).parent / "dashboards" / "caldrift-overview.json"
+PROMETHEUS = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+POSTGRES = models.DataSourceRef(type_val="grafana-postgresql-datasource", uid="${postgres}")
+CHOSEN = '{model=~"$model", window="$window"}'
+SEGMENT = '{model=~"$model", segment="$segment", window="$window", signal="$signal"}'
+
+RELIABILITY = """
+SELECT (bin ->> 'mean_confidence')::float8 AS "stated confidence",
+       (bin ->> 'accuracy')::float8 AS "share right",
+       (bin ->> 'mean_confidence')::float8 AS "calibrated"
+FROM (
+    SELECT body FROM reading_v1
+    WHERE model IN (${model:sqlstring}) AND segment = '{}' AND signal = ${signal:sqlstring} AND source = ''
+      AND window_name = ${window:sqlstring}
+    ORDER BY as_of DESC, n DESC LIMIT 1
+) newest
+CROSS JOIN LATERAL jsonb_array_elements(newest.body -> 'bins') AS bin
+ORDER BY 1
+"""
+
+WORST = """
+SELECT * FROM (
+    SELECT DISTINCT ON (series)
+        model, signal, segment, ece, ece_low, ece_high, null_high, signed_gap, n, coverage, as_of
+    FROM reading_v1
+    WHERE model IN (${model:sqlstring}) AND window_name = ${window:sqlstring} AND source = '' AND n >= ${min_labels}
+    ORDER BY series, as_of DESC
+) newest
+ORDER BY ece_low - null_high DESC NULLS LAST
+LIMIT 20
+"""
+
+
+class Sql(variants.Dataquery):
+    """A query of the Postgres data source, as text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "refId": "A",
+            "format": "table",
+            "rawQuery": True,
+            "rawSql": self.text.strip(),
+            "editorMode": "code",
+            "datasource": {"type": POSTGRES.type_val, "uid": POSTGRES.uid},
+        }
+
+
+class SqlQuery(cog.Builder):
+    """Builds `Sql`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def build(self) -> Sql:
+        return Sql(self.text)
+
+
+def query(expression: str, legend: str = "", name: str = "A") -> prometheus.Dataquery:
+    return prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(name)
+
+
+def lines(title: str, description: str, unit: str, *queries: prometheus.Dataquery) -> timeseries.Panel:
+    panel = timeseries.Panel().title(title).description(description).unit(unit).datasource(PROMETHEUS)
+    panel = panel.line_width(2).fill_opacity(0).show_points(shapes.VisibilityMode.NEVER).height(9).span(12)
+    panel = panel.legend(common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM))
+    for one in queries:
+        panel = panel.with_target(one)
+    return panel
+
+
+def number(title: str, description: str, unit: str, expression: str) -> stat.Panel:
+    panel = stat.Panel().title(title).description(description).unit(unit).datasource(PROMETHEUS)
+    return panel.with_target(query(expression)).height(4).span(6)
+
+
+def outside() -> str:
+    enough = f"caldrift_window_labelled_samples{CHOSEN} >= $min_labels"
+    above = f"caldrift_calibration_ece_ratio{CHOSEN} > caldrift_calibration_ece_null_upper_ratio{CHOSEN}"
+    return f"count({above} and {enough}) or vector(0)"
+
+
+def now_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    return (
+        board.with_row(dashboard.Row("Now"))
+        .with_panel(
+            number("Series outside their null band", "ECE above what chance makes of it, with enough labels", "short",
+                   outside())
+        )
+        .with_panel(
+            number("Lowest label coverage", "Labelled over predicted, of the model with the least", "percentunit",
+                   f"min(caldrift_label_coverage_ratio{CHOSEN})")
+        )
+        .with_panel(
+            number("Messages behind", "Lag of the intake over all partitions", "short",
+                   "sum(caldrift_kafka_consumer_lag_records)")
+        )
+        .with_panel(
+            number("Age of the last evaluation", "On the service's clock", "s",
+                   "caldrift_clock_timestamp_seconds - caldrift_evaluation_last_timestamp_seconds")
+        )
+    )  # fmt: skip
+
+
+def calibration_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    excess = f"caldrift_calibration_ece_ci_lower_ratio{CHOSEN} - caldrift_calibration_ece_null_upper_ratio{CHOSEN}"
+    return (
+        board.with_row(dashboard.Row("Calibration"))
+        .with_panel(
+            lines("Surest faults", "Lower end of the ECE's interval above the null band; above 0 is clearly outside",
+                  "percentunit", query(f"topk(10, {excess})", "{{model}} {{signal}} {{segment}}"))
+        )
+        .with_panel(
+            lines("Signed gap", "Mean confidence minus share right; above 0 is over-confident", "percentunit",
+                  query(f"topk(10, abs(caldrift_calibration_mean_gap_ratio{CHOSEN})) * 0 + "
+                        f"caldrift_calibration_mean_gap_ratio{CHOSEN}", "{{model}} {{signal}} {{segment}}"))
+        )
+        .with_panel(
+            lines("ECE of the chosen segment", "With its interval and the top of its null band", "percentunit",
+                  query(f"caldrift_calibration_ece_ratio{SEGMENT}", "{{model}} ECE"),
+                  query(f"caldrift_calibration_ece_ci_lower_ratio{SEGMENT}", "{{model}} lower end", "B"),
+                  query(f"caldrift_calibration_ece_ci_upper_ratio{SEGMENT}", "{{model}} upper end", "C"),
+                  query(f"caldrift_calibration_ece_null_upper_ratio{SEGMENT}", "{{model}} top of the null band", "D"))
+        )
+        .with_panel(
+            lines("Labels in the window", "Labelled predictions of the chosen segment", "short",
+                  query(f"caldrift_window_labelled_samples{SEGMENT}", "{{model}}"))
+        )
+    )  # fmt: skip
+
+
+def readings_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    diagram = (
+        xychart.Panel()
+        .title("Reliability diagram")
+        .description("Whole model, newest reading; points below the line of calibration are over-confident")
+        .datasource(POSTGRES)
+        .with_target(SqlQuery(RELIABILITY))
+        .height(11)
+        .span(10)
+        .min(0)
+        .max(1)
+    )
+    worst = (
+        table.Panel()
+        .title("Surest faults, newest readings")
+        .description("By the lower end of the ECE's interval above the null band")
+        .datasource(POSTGRES)
+        .with_target(SqlQuery(WORST))
+        .height(11)
+        .span(14)
+    )
+    return board.with_row(dashboard.Row("Readings")).with_panel(diagram).with_panel(worst)
+
+
+def pipeline_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    return (
+        board.with_row(dashboard.Row("Pipeline"))
+        .with_panel(
+            lines("Records read", "A second, by topic", "cps",
+                  query("sum by (topic) (rate(caldrift_kafka_records_total[$__rate_interval]))", "{{topic}}"))
+        )
+        .with_panel(
+            lines("Lag", "Messages behind the end, by partition", "short",
+                  query("caldrift_kafka_consumer_lag_records", "{{topic}} {{partition}}"),
+                  query("caldrift_deltas_waiting", "batches that wait for the evaluation", "B"))
+        )
+        .with_panel(
+            lines("What became of the events", "A second; each event counted once", "cps",
+                  query('sum by (event) (rate(caldrift_events_total{model=~"$model|"}[$__rate_interval]))',
+                        "{{event}}"))
+        )
+        .with_panel(
+            lines("Dead letters", "Messages that could not be used and are kept", "short",
+                  query("sum by (topic, reason) (caldrift_dead_letter_records)", "{{topic}}: {{reason}}"))
+        )
+        .with_panel(
+            lines("Label delay", "Median time from prediction to label", "s",
+                  query(f"caldrift_label_delay_median_seconds{CHOSEN}", "{{model}}"))
+        )
+        .with_panel(
+            lines("Silence of the roles", "Seconds since the last sign of life; a minute means trouble", "s",
+                  query("caldrift_role_silence_seconds", "{{role}}"))
+        )
+    )  # fmt: skip
+
+
+def labels_of(name: str, *, many: bool, matching: str = "") -> dashboard.QueryVariable:
+    found = dashboard.QueryVariable(name).datasource(PROMETHEUS).refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+    return found.query(f"label_values(caldrift_calibration_ece_ratio{matching}, {name})").multi(many).include_all(many)
+
+
+def build() -> str:
+    """The dashboard as JSON text."""
+    board = (
+        dashboard.Dashboard("caldrift: overview")
+        .uid("caldrift-overview")
+        .tags(["caldrift", "calibration"])
+        .readonly()
+        .refresh("30s")
+        .time("now-7d", "now")
+        .timezone("utc")
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
+        .with_variable(dashboard.DatasourceVariable("postgres").label("Postgres").type("grafana-postgresql-datasource"))
+        .with_variable(labels_of("model", many=True))
+        .with_variable(labels_of("window", many=False))
+        .with_variable(labels_of("signal", many=False, matching='{model=~"$model"}'))
+        .with_variable(labels_of("segment", many=False, matching='{model=~"$model"}'))
+        .with_variable(dashboard.TextBoxVariable("min_labels").label("Least labels").default_value("30"))
+    )
+    for row in (now_row, calibration_row, readings_row, pipeline_row):
+        board = row(board)
+    return json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(build(), encoding="utf-8")
