@@ -41,11 +41,11 @@ class SegmentSets:
 
     def resolve(self, connection: Connection, keys: Iterable[SegmentKey]) -> int:
         """Give every key its number, and commit. Returns how many values had to be folded into `__other__`."""
+        if len(self._ids) > MOST_REMEMBERED:
+            self._ids.clear()
         new = sorted((key for key in set(keys) if key not in self._ids), key=key_text)
         if not new:
             return 0
-        if len(self._ids) > MOST_REMEMBERED:
-            self._ids.clear()
         folded = 0
         with connection.transaction():
             connection.execute(_LOCK)
@@ -115,10 +115,18 @@ class LabelSources:
                 self._load(connection)
         return self._groups
 
+    def knows(self, names: Iterable[str]) -> bool:
+        """Whether `number` has an answer for each of the sources."""
+        return self._full or self._ids.keys() >= set(names)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._ids) > MOST_SOURCES and OTHER in self._ids
+
     def resolve(self, connection: Connection, names: Iterable[str]) -> None:
         """Give every source its number, and commit. Whether a stored source is primary stays as it was stored."""
         new = sorted(set(names) - self._ids.keys())
-        if not new or (len(self._ids) > MOST_SOURCES and OTHER in self._ids):
+        if not new or self._full:
             return
         with connection.transaction():
             connection.execute(_LOCK)
@@ -126,7 +134,7 @@ class LabelSources:
             missing = [name for name in new if name not in self._ids]
             room = MOST_SOURCES - len(self._ids)
             if len(missing) > room:
-                missing = [*missing[:room], OTHER]
+                missing = [*missing[: max(room, 0)], OTHER]
             connection.execute(
                 "INSERT INTO label_source (name, is_primary) SELECT * FROM unnest(%s, %s) ON CONFLICT DO NOTHING",
                 (TextArray(missing), BoolArray(np.array([self._is_primary(name) for name in missing], np.bool_))),

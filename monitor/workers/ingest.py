@@ -29,7 +29,7 @@ from monitor.postgres.dead_letters import bad_offsets
 from monitor.postgres.installation import read_clock
 from monitor.postgres.joins import FenceLost
 from monitor.postgres.offsets import Advance, Reader, StartFrom
-from monitor.workers.apply import Applier, JoinRules
+from monitor.workers.apply import Applier, JoinRules, Staged
 from monitor.workers.batch import Batch, Decoders, decode_batch
 from monitor.workers.clock import Clock, wall_clock, wall_now
 from monitor.workers.flood import WINDOW, FloodGate, FloodLimit
@@ -187,7 +187,8 @@ class Ingest:
         batch = decode_batch(polled.records, spans, self._plan.decoders, self._gate, self._clock.now())
         for each in batch.advances:
             self._next[each.topic, each.part] = each.high
-        if batch.advances and not self._submit(intake, partial(self._apply, batch)):
+        staged = None if self._applier is None else self._applier.stage(batch, self._clock.now())
+        if batch.advances and not self._submit(intake, partial(self._apply, batch, staged)):
             return
         if batch.flood is not None:
             self._finish()
@@ -204,13 +205,13 @@ class Ingest:
         self._lane.submit(job)
         return True
 
-    def _apply(self, batch: Batch) -> None:
+    def _apply(self, batch: Batch, staged: Staged | None) -> None:
         """The job of a batch."""
         if self._applier is None:
             raise RuntimeError("no applier")
         started = time.monotonic()
         now = self._clock.now()
-        applied = self._applier.apply(batch, now)
+        applied = self._applier.apply(batch, now, staged)
         self._messages += applied.messages
         self._applied.update({(each.topic, each.part): each.high for each in batch.advances})
         log.info(

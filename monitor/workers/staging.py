@@ -1,14 +1,15 @@
 """Events -> the columns that the join takes: ids, order, one row an id. Pure, vectorised where most time would go."""
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from monitor.events.identity import Ids, event_ids, scoped_event_ids
-from monitor.events.messages import IdScope, Label, LabelKind, Prediction, label_order
+from monitor.events.messages import IdScope, Interval, Label, LabelKind, Prediction, label_order
 from monitor.postgres.joins import LabelRows, PredictionRows
 from monitor.postgres.partitions import IdRange
 from monitor.rolling.rows import Floats, Int32s, Int64s
@@ -85,73 +86,76 @@ def prediction_rows(
     predictions: Sequence[Prediction], ids: Ids, segment_sets: Int32s, places: Places
 ) -> PredictionRows:
     """The columns of the predictions at these places."""
+    n = len(places)
     chosen = [predictions[place] for place in places.tolist()]
-    steps = [-1 if each.step is None else each.step for each in chosen]
+    probabilities = _given(chosen, "probabilities")
+    steps = _given(chosen, "step")
     return PredictionRows(
         ids=ids[places],
         segment_set=segment_sets[places],
-        predicted_us=np.array([each.predicted_at for each in chosen], np.int64),
-        confidence=np.array([each.confidence for each in chosen], np.float64),
-        signals=_signals(chosen),
-        predicted=_texts([each.predicted for each in chosen]),
-        probabilities=_documents([each.probabilities or None for each in chosen]),
-        interval=_intervals(chosen),
-        numbers=_documents([_numbers(each) if each.segments else None for each in chosen]),
-        reference=_texts([each.reference for each in chosen]),
-        chain_id=_texts([each.chain_id for each in chosen]),
-        step=np.array(steps, np.int32) if any(step >= 0 for step in steps) else None,
+        predicted_us=np.fromiter(map(attrgetter("predicted_at"), chosen), np.int64, n),
+        confidence=np.fromiter(map(attrgetter("confidence"), chosen), np.float64, n),
+        signals=_signals(list(map(attrgetter("signals"), chosen))),
+        predicted=_given(chosen, "predicted"),
+        probabilities=None if probabilities is None else [_encode(each) if each else None for each in probabilities],
+        interval=_intervals(_given(chosen, "interval")),
+        numbers=_numbers(list(map(attrgetter("segments"), chosen))),
+        reference=_given(chosen, "reference"),
+        chain_id=_given(chosen, "chain_id"),
+        step=None if steps is None else np.array([-1 if each is None else each for each in steps], np.int32),
     )
 
 
 def label_rows(labels: Sequence[Label], ids: Ids, source_number: Callable[[str], int], places: Places) -> LabelRows:
     """The columns of the labels at these places."""
+    n = len(places)
     chosen = [labels[place] for place in places.tolist()]
-    kind = np.array([each.kind for each in chosen], np.int16)
-    sources = [0 if each.source is None else source_number(each.source) for each in chosen]
-    propensities = [np.nan if each.propensity is None else each.propensity for each in chosen]
+    kind = np.fromiter(map(attrgetter("kind"), chosen), np.int16, n)
+    sources = _given(chosen, "source")
+    propensities = _given(chosen, "propensity")
+    texts: list[str | None] | None = None
+    if (kind == LabelKind.LABEL).any():
+        texts = [each.text if each.kind is LabelKind.LABEL else None for each in chosen]
     return LabelRows(
         ids=ids[places],
-        version=np.array([each.version for each in chosen], np.int64),
-        labelled_us=np.array([each.labelled_at for each in chosen], np.int64),
+        version=np.fromiter(map(attrgetter("version"), chosen), np.int64, n),
+        labelled_us=np.fromiter(map(attrgetter("labelled_at"), chosen), np.int64, n),
         kind=kind,
-        number=np.array([each.number for each in chosen], np.float64),
-        text=[each.text if each.kind is LabelKind.LABEL else None for each in chosen] if (kind == 2).any() else None,
-        source=np.array(sources, np.int16) if any(sources) else None,
-        propensity=None if all(each.propensity is None for each in chosen) else np.array(propensities, np.float64),
+        number=np.fromiter(map(attrgetter("number"), chosen), np.float64, n),
+        text=texts,
+        source=None if sources is None else np.array([0 if x is None else source_number(x) for x in sources], np.int16),
+        propensity=None if propensities is None else np.array(propensities, np.float64),
     )
 
 
-def _texts(values: list[str | None]) -> list[str | None] | None:
-    return values if any(value is not None for value in values) else None
+def _given(events: Sequence[object], field: str) -> list[Any] | None:
+    """The values of an optional field, None where no event has one."""
+    values = list(map(attrgetter(field), events))
+    return None if values.count(None) == len(values) else values
 
 
-def _documents(values: list[dict[str, float] | None]) -> list[bytes | None] | None:
-    if not any(values):
-        return None
-    return [_encode(value) if value else None for value in values]
+def _numbers(segments: Sequence[Mapping[str, str | float]]) -> list[bytes | None] | None:
+    """The raw values of numeric dimensions as JSON, None where no event has one."""
+    documents: list[bytes | None] = []
+    for each in segments:
+        numbers = {name: value for name, value in each.items() if not isinstance(value, str)} if each else None
+        documents.append(_encode(numbers) if numbers else None)
+    return None if documents.count(None) == len(documents) else documents
 
 
-def _numbers(prediction: Prediction) -> dict[str, float] | None:
-    return {name: value for name, value in prediction.segments.items() if not isinstance(value, str)} or None
-
-
-def _signals(predictions: Sequence[Prediction]) -> Floats | None:
-    longest = max((len(each.signals) for each in predictions), default=0)
+def _signals(signals: Sequence[Mapping[str, float]]) -> Floats | None:
+    longest = max(map(len, signals), default=0)
     if not longest:
         return None
-    table = np.full((len(predictions), longest), np.nan)
-    for row, each in enumerate(predictions):
-        signals = each.signals
-        if signals:
-            table[row, : len(signals)] = [signals[name] for name in sorted(signals)]
+    table = np.full((len(signals), longest), np.nan)
+    for row, each in enumerate(signals):
+        if each:
+            table[row, : len(each)] = [each[name] for name in sorted(each)]
     return table
 
 
-def _intervals(predictions: Sequence[Prediction]) -> Floats | None:
-    if all(each.interval is None for each in predictions):
+def _intervals(intervals: Sequence[Interval | None] | None) -> Floats | None:
+    if intervals is None:
         return None
-    table = np.full((len(predictions), 3), np.nan)
-    for row, each in enumerate(predictions):
-        if each.interval is not None:
-            table[row] = each.interval.low, each.interval.high, each.interval.level
-    return table
+    none = (np.nan, np.nan, np.nan)
+    return np.array([none if each is None else (each.low, each.high, each.level) for each in intervals], np.float64)
