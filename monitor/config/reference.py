@@ -20,8 +20,6 @@ _EXAMPLES: Final[dict[tuple[str, ...], str]] = {
     ("kafka", "ssl_cafile"): '"/etc/caldrift/ca.pem"',
     ("kafka", "ssl_certfile"): '"/etc/caldrift/client.pem"',
     ("kafka", "ssl_keyfile"): '"/etc/caldrift/client.key"',
-    ("postgres", "app_role"): '"caldrift_app"',
-    ("postgres", "read_role"): '"caldrift_read"',
     ("clock", "epoch"): "2026-01-01T00:00:00Z",
 }
 _EXAMPLE_DIMENSION: Final = "difficulty"

@@ -139,20 +139,6 @@ class PostgresSection(Section):
         description="Where the database is, as a libpq URI or keywords. A password must not stand in the file: give "
         "the whole DSN by environment or `dsn_file`, or use PGPASSFILE.",
     )
-    connect_timeout: Duration = Field(
-        default=parse("5s"),
-        ge=parse("1s"),
-        le=parse("5m"),
-        description="How long one attempt to connect may take.",
-    )
-    app_role: Name | None = Field(
-        default=None,
-        description="Role that `db upgrade` lets read and write the tables (the roles of `caldrift run`).",
-    )
-    read_role: Name | None = Field(
-        default=None,
-        description="Role that `db upgrade` lets read the versioned views only (Grafana).",
-    )
 
 
 FieldPath = Annotated[str, Field(pattern=r"^[^.\s][^\s]*$", max_length=200)]

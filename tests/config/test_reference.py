@@ -25,6 +25,15 @@ def test_every_setting_has_a_meaning_that_ends_as_a_sentence() -> None:
     assert [key.name for key in keys() if not key.description.endswith(".")] == []
 
 
+def test_every_setting_is_read_by_some_part_of_the_service() -> None:
+    described = {ROOT / "monitor" / "config" / name for name in ("sections.py", "checks.py", "reference.py")}
+    sources = [path for path in (ROOT / "monitor").rglob("*.py") if path not in described]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    mapped = ("events", "fields")  # read all together, as a mapping
+    unread = [key.name for key in keys() if key.path[:2] != mapped and not re.search(rf"\.{key.path[-1]}\b", text)]
+    assert unread == []
+
+
 def test_as_it_ships_the_example_changes_nothing() -> None:
     assert tomllib.loads(example()) == {}
     assert load_settings(EXAMPLE, {}) == Settings()
