@@ -144,7 +144,7 @@ def _add_excess(
     p = propensity[weighted]
     if not bool(np.all((p > 0) & (p <= 1))):
         raise ValueError("a propensity outside (0, 1] reached the sketch")
-    w = np.minimum(1.0 / p, MAX_WEIGHT)
+    w = 1.0 / np.maximum(p, 1.0 / MAX_WEIGHT)
     for rows, excess, unit in (
         ((Row.EXCESS_W, Row.EXCESS_WY, Row.EXCESS_WC), w - 1.0, 1e6),
         ((Row.EXCESS_W2, Row.EXCESS_W2Y, Row.EXCESS_W2C), w * w - 1.0, 1e3),

@@ -56,7 +56,7 @@ def _labels(draw: st.DrawFn) -> Label:
         text=draw(st.sampled_from(["", "cat", "dog"])) if kind is LabelKind.LABEL else "",
         version=draw(st.integers(0, 2)),
         source=draw(st.sampled_from(SOURCES)),
-        propensity=draw(st.none() | st.sampled_from([1.0, 0.5, 1e-6, 0.3])),
+        propensity=draw(st.none() | st.sampled_from([1.0, 0.5, 1e-6, 0.3, 5e-324])),
     )
 
 
