@@ -61,5 +61,5 @@ def _unknown(words: str, asked: str, within: str, known: list[str]) -> str:
 
 def known_since(connection: Connection) -> datetime | None:
     """The earliest instant of which the state as it was known then can be told; None: every one."""
-    row = connection.execute("SELECT folded_at FROM retention_floor").fetchone()
+    row = connection.execute("SELECT folded_at FROM upkeep").fetchone()
     return row[0] if row else None
