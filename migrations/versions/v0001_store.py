@@ -183,7 +183,7 @@ def _pairs(partition_by: str) -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_segment_set")),
         comment="everything that a prediction's series depend on",
     )
-    op.create_index("uq_segment_set_key", "segment_set", [sa.text("md5(key)")], unique=True)
+    op.create_index("uq_segment_set_key", "segment_set", [sa.literal_column("md5(key)")], unique=True)
     op.create_table(
         "label_source",
         sa.Column(
@@ -250,13 +250,22 @@ def _pairs(partition_by: str) -> None:
         sa.Column("topic", sa.Text, nullable=False),
         sa.Column("part", sa.Integer, nullable=False),
         sa.Column("kafka_offset", sa.BigInteger, nullable=False),
+        sa.Column(
+            "cluster_id", sa.Text, server_default=sa.text("''"), nullable=False, comment="Kafka cluster of the offset"
+        ),
         sa.Column("reason", sa.Text, nullable=False, comment="one of events.REASONS"),
         sa.Column("message", sa.Text, nullable=False, comment="what was wrong, where, what is allowed"),
         sa.Column("key", sa.LargeBinary),
         sa.Column("value", sa.LargeBinary, comment="the message as it came"),
         sa.Column("received_at", INSTANT, nullable=False, comment="clock time"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
-        sa.UniqueConstraint("topic", "part", "kafka_offset", name=op.f("uq_dead_letter_topic_part_kafka_offset")),
+        sa.UniqueConstraint(
+            "cluster_id",
+            "topic",
+            "part",
+            "kafka_offset",
+            name=op.f("uq_dead_letter_cluster_id_topic_part_kafka_offset"),
+        ),
         comment="messages that could not be used, written in the batch's transaction",
     )
     op.create_index("ix_dead_letter_reason_id", "dead_letter", ["reason", "id"], unique=False)
@@ -285,8 +294,17 @@ def _statistics() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
         comment="model x signal x segment x group of label sources",
     )
-    name = ("model", "signal", "segment_text", "source_group")
-    op.create_index("uq_series_name", "series", [sa.text(f"md5({part})") for part in name], unique=True)
+    op.create_index(
+        "uq_series_name",
+        "series",
+        [
+            sa.literal_column("md5(model)"),
+            sa.literal_column("md5(signal)"),
+            sa.literal_column("md5(segment_text)"),
+            sa.literal_column("md5(source_group)"),
+        ],
+        unique=True,
+    )
     op.create_table(
         "pane",
         sa.Column("series", sa.Integer, autoincrement=False, nullable=False),

@@ -36,14 +36,20 @@ class StoredDeadLetter:
 
 
 def insert(connection: Connection, letters: Sequence[DeadLetter]) -> int:
-    """Store dead letters; one that is already there (same topic, partition, offset) stays. Returns how many are new."""
+    """Store dead letters, of the cluster that the offsets belong to. Returns how many are new.
+
+    One that is already there (same cluster, topic, partition and offset) stays as it is.
+    """
     if not letters:
         return 0
     cursor = connection.execute(
         """
-        INSERT INTO dead_letter (topic, part, kafka_offset, reason, message, key, value, received_at)
-        SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s::timestamptz[])
-        ON CONFLICT (topic, part, kafka_offset) DO NOTHING
+        INSERT INTO dead_letter (topic, part, kafka_offset, reason, message, key, value, received_at, cluster_id)
+        SELECT n.*, coalesce(
+            (SELECT max(o.cluster_id) FROM kafka_offset AS o WHERE o.topic = n.topic AND o.part = n.part), '')
+        FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s::timestamptz[])
+            AS n (topic, part, kafka_offset, reason, message, key, value, received_at)
+        ON CONFLICT (cluster_id, topic, part, kafka_offset) DO NOTHING
         """,
         (
             TextArray([letter.topic for letter in letters]),

@@ -36,6 +36,19 @@ def test_a_message_that_is_read_twice_is_one_letter(connection: Connection) -> N
     assert dead_letters.counts(connection) == {"undecodable": 3}
 
 
+def test_another_cluster_begins_its_offsets_anew_and_no_letter_is_lost(connection: Connection) -> None:
+    for cluster in ("one", "two"):
+        connection.execute("DELETE FROM kafka_offset")
+        connection.execute(
+            "INSERT INTO kafka_offset (group_id, topic, part, next_offset, cluster_id)"
+            " VALUES ('g', 'labels', 1, 0, %s)",
+            (cluster,),
+        )
+        assert dead_letters.insert(connection, [letter(1)]) == 1
+        assert dead_letters.insert(connection, [letter(1)]) == 0
+    assert dead_letters.counts(connection) == {"undecodable": 2}
+
+
 def test_no_letters_are_no_statement(connection: Connection) -> None:
     assert dead_letters.insert(connection, []) == 0
 

@@ -1,9 +1,12 @@
 """The schema: from nothing to head and back, equal to the metadata, in both layouts, by several at once."""
 
+from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -51,7 +54,7 @@ def test_the_schema_goes_up_down_and_up_again_and_equals_the_metadata_each_time(
 
 def test_every_revision_can_be_undone_and_done_again_by_itself(empty_database: str) -> None:
     config = Config()
-    config.set_main_option("script_location", "migrations")
+    config.set_main_option("script_location", str(files("monitor.migrations")))
     steps = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
     for step in steps:
         migration.upgrade(empty_database, revision=step)
@@ -70,6 +73,14 @@ def test_the_comparison_sees_what_was_changed_by_hand(database: str) -> None:
     assert "extra" in found
     assert "modify_nullable" in found
     assert "stray" in found
+
+
+def test_alembic_by_itself_takes_the_database_and_the_layout_as_its_x_arguments(empty_database: str) -> None:
+    config = Config(cmd_opts=Namespace(x=[f"dsn={empty_database}", "ids=time-ordered"]))
+    config.set_main_option("script_location", str(files("monitor.migrations")))
+    command.upgrade(config, "head")
+    assert differences(empty_database) == []
+    assert migration.upgrade(empty_database) == "time-ordered"
 
 
 def test_two_upgrades_at_once_leave_one_schema(empty_database: str) -> None:
