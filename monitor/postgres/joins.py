@@ -147,11 +147,11 @@ def join(  # noqa: PLR0917 - one for each thing that a batch has
         if predictions is not None and len(predictions):
             present = _present(predictions)
             predicted_shape = shape_of_predictions(present)
-            predicted.execute(prediction_statement(present), _prediction_parameters(predictions), prepare=True)
+            predicted.execute(prediction_statement(present), prediction_parameters(predictions), prepare=True)
         if labels is not None and len(labels):
             present = _present(labels)
             labelled_shape = shape_of_labels(present)
-            labelled.execute(label_statement(present), _label_parameters(labels), prepare=True)
+            labelled.execute(label_statement(present), label_parameters(labels), prepare=True)
     if fence.rowcount != len(advances):
         raise FenceLost(
             f"{len(advances) - fence.rowcount} of {len(advances)} partitions were advanced by somebody else"
@@ -176,28 +176,13 @@ def join(  # noqa: PLR0917 - one for each thing that a batch has
 
 def differing_predictions(connection: Connection, rows: PredictionRows) -> int:
     """How many of the rows say something else than what is stored under their id; ids may repeat here."""
-    present = _present(rows)
-    statement = f"""
-        SELECT count(*) FROM {_predictions_from(present)} JOIN pair AS p ON p.id = s.id
-        WHERE (p.predicted_at, p.confidence, p.segment_set)
-            IS DISTINCT FROM (s.predicted_at, s.confidence, s.segment_set)
-            OR p.signals IS DISTINCT FROM {_PREDICTION["signals"].expression if "signals" in present else "NULL"}
-            OR p.predicted IS DISTINCT FROM {"s.predicted" if "predicted" in present else "NULL"}
-    """
-    row = connection.execute(statement.encode(), _prediction_parameters(rows)).fetchone()
+    row = connection.execute(differing_statement(_present(rows)), prediction_parameters(rows)).fetchone()
     return int(row[0]) if row else 0
 
 
 def equal_labels(connection: Connection, rows: LabelRows) -> int:
     """How many of the rows say just what is stored under their id, version and time too; ids may repeat here."""
-    present = _present(rows)
-    text = "s.label_text" if "label_text" in present else "NULL"
-    statement = f"""
-        SELECT count(*) FROM {_labels_from(present)} JOIN pair AS p ON p.id = s.id
-        WHERE (p.label_version, p.labelled_at, p.label_kind, p.label_number, coalesce(p.label_text, ''))
-            = (s.label_version, s.labelled_at, s.label_kind, s.label_number, coalesce({text}, ''))
-    """
-    row = connection.execute(statement.encode(), _label_parameters(rows)).fetchone()
+    row = connection.execute(equal_statement(_present(rows)), label_parameters(rows)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -299,6 +284,29 @@ def label_statement(present: tuple[str, ...]) -> bytes:
     """.encode()
 
 
+@lru_cache(maxsize=256)
+def differing_statement(present: tuple[str, ...]) -> bytes:
+    """Counts the predictions with these optional columns that differ from what is stored under their id."""
+    return f"""
+        SELECT count(*) FROM {_predictions_from(present)} JOIN pair AS p ON p.id = s.id
+        WHERE (p.predicted_at, p.confidence, p.segment_set)
+            IS DISTINCT FROM (s.predicted_at, s.confidence, s.segment_set)
+            OR p.signals IS DISTINCT FROM {_PREDICTION["signals"].expression if "signals" in present else "NULL"}
+            OR p.predicted IS DISTINCT FROM {"s.predicted" if "predicted" in present else "NULL"}
+    """.encode()
+
+
+@lru_cache(maxsize=16)
+def equal_statement(present: tuple[str, ...]) -> bytes:
+    """Counts the labels with these optional columns that are equal to what is stored under their id."""
+    text = "s.label_text" if "label_text" in present else "NULL"
+    return f"""
+        SELECT count(*) FROM {_labels_from(present)} JOIN pair AS p ON p.id = s.id
+        WHERE (p.label_version, p.labelled_at, p.label_kind, p.label_number, coalesce(p.label_text, ''))
+            = (s.label_version, s.labelled_at, s.label_kind, s.label_number, coalesce({text}, ''))
+    """.encode()
+
+
 def _predictions_from(present: Sequence[str]) -> str:
     return _unnest([*_PREDICTION_COLUMNS, *(column for name in present for column in _PREDICTION[name].columns)])
 
@@ -319,7 +327,8 @@ def _present(rows: PredictionRows | LabelRows) -> tuple[str, ...]:
     return tuple(name for name, column in given.items() if column is not None)
 
 
-def _prediction_parameters(rows: PredictionRows) -> dict[str, object]:
+def prediction_parameters(rows: PredictionRows) -> dict[str, object]:
+    """The parameters of the statements about predictions."""
     parameters: dict[str, object] = {
         "id": UuidArray(rows.ids),
         "segment_set": Int4Array(rows.segment_set),
@@ -348,7 +357,8 @@ def _prediction_parameters(rows: PredictionRows) -> dict[str, object]:
     return parameters
 
 
-def _label_parameters(rows: LabelRows) -> dict[str, object]:
+def label_parameters(rows: LabelRows) -> dict[str, object]:
+    """The parameters of the statements about labels."""
     parameters: dict[str, object] = {
         "id": UuidArray(rows.ids),
         "label_version": Int8Array(rows.version),

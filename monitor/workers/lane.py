@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
-Job: TypeAlias = Callable[[], None]
+Job: TypeAlias = Callable[[], object]
 
 
 class Lane:
