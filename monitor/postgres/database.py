@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from monitor.errors import BadSettings, Unavailable
+from monitor.errors import BadSettings, Refused, Unavailable
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
@@ -92,12 +92,19 @@ def connect_waiting(
 
 @contextmanager
 def answering(dsn: str) -> Iterator[None]:
-    """Turn the loss of the connection inside the block into Unavailable; every other failure passes unchanged."""
+    """Turn the loss of the connection inside the block into Unavailable, and a table or column that is not there into
+    Refused: the schema is not this version's. Every other failure passes unchanged.
+    """
     try:
         yield
     except psycopg.Error as failure:
         if is_lost(failure):
             raise Unavailable(f"Postgres at {place_of(dsn)} hung up: {_cause(failure, _parsed(dsn))}") from failure
+        if isinstance(failure, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+            raise Refused(
+                f"the schema of {place_of(dsn)} is not this version's ({failure.diag.message_primary}): "
+                "run `caldrift db upgrade`"
+            ) from failure
         raise
 
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from monitor.errors import BadSettings, Unavailable
+from monitor.errors import BadSettings, Refused, Unavailable
 from monitor.postgres.database import (
     Connection,
     Database,
@@ -108,3 +108,12 @@ def test_other_failures_pass_unchanged(plain: Connection, postgres: str) -> None
 def test_deadlocks_and_serialisation_failures_may_be_tried_again(failure: psycopg.Error) -> None:
     assert is_conflict(failure)
     assert not is_lost(failure)
+
+
+def test_a_database_without_the_schema_says_how_to_get_it(empty_database: str) -> None:
+    with (
+        pytest.raises(Refused, match=r"is not this version's .* run `caldrift db upgrade`"),
+        connect(empty_database, "test") as connection,
+        answering(empty_database),
+    ):
+        connection.execute("SELECT * FROM pane")
