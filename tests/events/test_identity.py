@@ -17,6 +17,7 @@ odd = st.sampled_from(
         "0b9c6a1e-4f6b-4d52-9a37-3d1c0a8f7e2g",
         "0b9c6a1e-4f6b-4d52-9a37- d1c0a8f7e21",
         "0b9c6a1e-4f6b-4d52-9a37--d1c0a8f7e21",
+        "0b9c6a1e4-f6b-4d52-9a37-3d1c0a8f7e21",
         "0b9c6a1e04f6b04d5209a3703d1c0a8f7e21",
         "{b9c6a1e-4f6b-4d52-9a37-3d1c0a8f7e2}",
         "é" * 36,
