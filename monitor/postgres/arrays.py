@@ -7,6 +7,7 @@ Unix epoch.
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
@@ -24,6 +25,8 @@ POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01 00:00 UTC, where Postgres counts from, in microseconds since the Unix epoch."""
 
 _LENGTH: Final = ">i4"
+_read_length: Final = struct.Struct(">i").unpack_from
+_NULL: Final = b"\xff\xff\xff\xff"
 _VECTOR: Final = 20  # bytes of header before the first element of a one-dimensional array
 
 _BOOL, _BYTEA, _INT8, _INT2, _INT4, _TEXT, _FLOAT8, _TIMESTAMPTZ, _UUID, _JSONB = (
@@ -149,17 +152,15 @@ def dump_fixed(column: FixedArray) -> bytes:
 def dump_variable(column: TextArray) -> bytes:
     """The binary form of a column of strings or bytes."""
     prefix = column.prefix
-    parts: list[bytes] = []
-    has_nulls = False
-    for value in column.values:
-        if value is None:
-            parts.append(b"\xff\xff\xff\xff")
-            has_nulls = True
-        else:
-            body = value.encode() if isinstance(value, str) else value
-            parts.append(struct.pack(">i", len(body) + len(prefix)))
-            parts.append(prefix + body if prefix else body)
-    return _header(len(column.values), column.element, has_nulls=has_nulls) + b"".join(parts)
+    bodies = [value.encode() if isinstance(value, str) else value for value in column.values]
+    if prefix:
+        bodies = [None if body is None else prefix + body for body in bodies]
+    has_nulls = None in bodies
+    if has_nulls:
+        parts = [_NULL if body is None else _length(len(body)) + body for body in bodies]
+    else:
+        parts = [_length(len(body)) + body for body in bodies if body is not None]
+    return _header(len(bodies), column.element, has_nulls=has_nulls) + b"".join(parts)
 
 
 def load_array(buffer: Buffer, null: float | None = None) -> Column:
@@ -202,13 +203,10 @@ def load_bytes(buffer: Buffer) -> list[bytes | None]:
     values: list[bytes | None] = []
     at = _VECTOR
     for _ in range(n):
-        (length,) = struct.unpack_from(">i", view, at)
-        at += 4
-        if length < 0:
-            values.append(None)
-        else:
-            values.append(view[at : at + length])
-            at += length
+        (length,) = _read_length(view, at)
+        start = at + 4
+        at = start if length < 0 else start + length
+        values.append(None if length < 0 else view[start:at])
     return values
 
 
@@ -223,6 +221,11 @@ def array_cursor(connection: psycopg.Connection[TupleRow]) -> psycopg.Cursor[Tup
     for kind in (BoolArray, Int2Array, Int4Array, Int8Array, Float8Array, TimestamptzArray, UuidArray):
         cursor.adapters.register_loader(kind.oid, _ArrayLoader)
     return cursor
+
+
+@lru_cache(maxsize=4096)
+def _length(n: int) -> bytes:
+    return struct.pack(">i", n)
 
 
 def _header(n: int, element: int, *, has_nulls: bool) -> bytes:
@@ -263,16 +266,19 @@ def _from_wire(values: Column, element: int, native: type[np.generic] | str) -> 
 
 
 def _with_nulls(buffer: Buffer, n: int, wire: np.dtype[np.generic]) -> tuple[Column, Mask]:
-    lengths = np.empty(n, np.int64)
     view = bytes(buffer)
-    at, width = _VECTOR, wire.itemsize
-    positions = np.empty(n, np.int64)
-    for i in range(n):
-        null = view[at] == 0xFF
-        lengths[i] = -1 if null else width
-        positions[i] = at + 4
-        at += 4 if null else 4 + width
-    nulls = lengths < 0
+    width = wire.itemsize
+    at = _VECTOR
+    found = [False] * n
+    for place in range(n):
+        if view[at] == 0xFF:  # the first byte of the length -1
+            found[place] = True
+            at += 4
+        else:
+            at += 4 + width
+    nulls = np.array(found, bool)
+    before = np.cumsum(~nulls) - ~nulls
+    positions = _VECTOR + 4 * np.arange(1, n + 1) + width * before
     padded = np.frombuffer(view + bytes(width), np.uint8)
     values = padded[positions[:, None] + np.arange(width)].copy().view(wire).reshape(n)
     values[nulls] = np.zeros(1, wire)[0]
