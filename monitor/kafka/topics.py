@@ -1,8 +1,10 @@
 """Topics and the cluster that holds them: create, list partitions, first and last offsets, cluster id."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -10,7 +12,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from monitor.errors import Refused, Unavailable
 from monitor.kafka.access import KafkaAccess, Partition, client_options
 
-TIMEOUT_MS = 10_000
+TIMEOUT_MS: Final = 10_000
+FETCH_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,34 @@ def topic_spans(access: KafkaAccess, topics: Iterable[str], timeout_ms: int = TI
     """First and end offsets of every partition of the topics. Raises Unavailable, or Refused for a missing topic."""
     wanted = [TopicPartition(*each) for each in partitions_of(access, topics, timeout_ms)]
     with _answering(access):
-        consumer = KafkaConsumer(**client_options(access), group_id=None, bootstrap_timeout_ms=timeout_ms)
+        consumer = KafkaConsumer(
+            **client_options(access), group_id=None, enable_auto_commit=False, bootstrap_timeout_ms=timeout_ms
+        )
         try:
             consumer.assign(wanted)
             first = consumer.beginning_offsets(wanted, timeout_ms=timeout_ms)
-            end = consumer.end_offsets(wanted, timeout_ms=timeout_ms)
+            end = _seen_ends(consumer, consumer.end_offsets(wanted, timeout_ms=timeout_ms))
         finally:
             consumer.close()
     return TopicSpans(
         {(each.topic, each.partition): int(offset) for each, offset in first.items()},
         {(each.topic, each.partition): int(offset) for each, offset in end.items()},
     )
+
+
+def _seen_ends(consumer: KafkaConsumer, listed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """The ends as a fetch of the last record tells them, where that is more than what was listed.
+
+    The embedded broker lists the first offset of the last batch plus one; every broker tells the truth with a fetch.
+    """
+    waiting = {each for each, offset in listed.items() if offset > 0}
+    for each, offset in listed.items():
+        consumer.seek(each, max(0, offset - 1))
+    ends = dict(listed)
+    deadline = time.monotonic() + FETCH_SECONDS
+    while waiting and time.monotonic() < deadline:
+        consumer.poll(100)
+        for each in [each for each in waiting if consumer.highwater(each) is not None]:
+            ends[each] = max(ends[each], consumer.highwater(each))
+            waiting.discard(each)
+    return ends
