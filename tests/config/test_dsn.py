@@ -11,6 +11,7 @@ WITH = [
     ("postgresql://u@h/db?x=1&sslpassword=a", "postgresql://u@h/db?x=1&sslpassword=*"),
     (r"host=h password='a b\' c' x=1", "host=h password=* x=1"),
     ("PASSWORD = a&b host=h", "PASSWORD = * host=h"),
+    ("host=h sslpassword=a", "host=h sslpassword=*"),
 ]
 WITHOUT = ["postgresql://h:5432/db", "postgresql://u@h:5432/db", "postgresql:///db?host=/run/pg", "host=h passfile=x"]
 

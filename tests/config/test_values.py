@@ -66,7 +66,13 @@ lengths = ["7d", "36h"]
 
 def test_a_mapping_of_a_field_that_no_event_has_is_a_mistake(tmp_path: Path) -> None:
     path = tmp_path / "caldrift.toml"
-    path.write_text('[events.fields]\nprediction.modle = "m"\nlabel.segments.lang = "x"\nprediction.segments.a = 3\n')
+    path.write_text(
+        "[events.fields]\n"
+        'prediction.modle = "m"\n'
+        'label.segments.lang = "x"\n'
+        "prediction.segments.a = 3\n"
+        'prediction.model.b = "x"\n'
+    )
     with pytest.raises(BadSettings) as caught:
         load_settings(path, {})
     assert [line.removeprefix(f"{path}:") for line in caught.value.mistakes] == [
@@ -76,6 +82,7 @@ def test_a_mapping_of_a_field_that_no_event_has_is_a_mistake(tmp_path: Path) -> 
             "prediction_id, model, labelled_at, correct, label, value, retract, version, source, propensity"
         ),
         "4:25: events.fields.prediction.segments.a: must be text, got 3",
+        "5:1: events.fields.prediction.model.b: unknown key; did you mean events.fields.prediction.model?",
     ]
 
 

@@ -1,6 +1,7 @@
 """CSV and Parquet rows become the messages that a producer would have sent."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -82,6 +83,7 @@ def test_columns_may_have_the_users_names(tmp_path: Path) -> None:
 def test_wanted_dimensions_may_stand_in_columns_of_their_bare_names(tmp_path: Path) -> None:
     fields = FlatFields("prediction", NOTHING, extra_segments=frozenset({"lang"}))
     assert csv_messages(tmp_path, "lang,city\nde,Ulm\n", fields) == [{"segments": {"lang": "de"}}]
+    assert csv_messages(tmp_path, "segments.lang,lang\nde,fr\n", fields) == [{"segments": {"lang": "de"}}]
 
 
 def test_a_whole_container_may_be_json_in_a_cell(tmp_path: Path) -> None:
@@ -122,6 +124,17 @@ def test_parquet_values_keep_their_types(tmp_path: Path) -> None:
         "signals": {"logprob": 0.25},
     }
     assert str(second) == "{'prediction_id': '2', 'model': 'm', 'confidence': nan}"
+
+
+def test_values_inside_values_keep_their_zone(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    value = "{'at': TIMESTAMPTZ '2026-05-01 12:00:00+02', 'day': DATE '2026-05-01', 'list': [1.5::DECIMAL(3, 1)]}"
+    duckdb.execute(f"COPY (SELECT {value} AS segments) TO '{path}'")
+    ((message,), _) = messages(path, FlatFields("prediction", NOTHING))
+    assert isinstance(message, dict)
+    inner = message["segments"]
+    assert datetime.fromisoformat(inner["at"]) == datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert (inner["day"], inner["list"]) == ("2026-05-01", [1.5])
 
 
 @pytest.mark.parametrize("kind", ["prediction", "label"])

@@ -75,6 +75,35 @@ def test_every_kind_of_bad_row_is_named_with_its_line_and_the_rest_counts(tmp_pa
     }
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [(b"1_0,1,m,de", "schema"), (b"0_1,1,m,de", "schema"), (b"0.5,1,m,\xff", "undecodable")],
+)
+def test_a_bad_row_alone_among_good_ones_is_found(tmp_path: Path, row: bytes, reason: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"confidence,correct,model,lang\n" + b"0.5,1,m,de\n" * CHUNK + b"0.5,1,m,de\n" * 3 + row + b"\n")
+    total, bad = sums(path, LANG)
+    assert [(each.row, each.reason) for each in bad] == [(CHUNK + 5, reason)]
+    assert total.predictions == CHUNK + 3
+
+
+def test_one_model_alone_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("confidence,correct,model,lang\n0.5,1,m1,de\n0.5,1,m2,fr\n2,1,m2,fr\n0.5,,m1,de\n")
+    bad: list[BadRow] = []
+    total = add_pairs(source(path), LANG, silent, bad.extend, only="m1")
+    assert (total.predictions, total.labels) == (2, 1)
+    assert set(total.sketches(LANG, slices(["lang", "lang"]))) == {("m1", ()), ("m1", (("lang", "de"),))}
+    assert [each.row for each in bad] == [4]
+
+
+def test_a_slice_that_is_asked_for_twice_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("confidence,correct,model,lang\n0.5,1,m1,de\n")
+    found = sketches(path, LANG, slices(["lang", "lang"]))
+    assert found["m1", (("lang", "de"),)].total(Row.N) == 1
+
+
 PAIR = st.tuples(
     st.one_of(st.sampled_from(["0", "1", "0.9", "0.30000000000000004", ".5", "1e-9"]), st.floats(0, 1).map(repr)),
     st.sampled_from(["true", "False", "1", "0", "0.25", ""]),

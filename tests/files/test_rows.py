@@ -75,6 +75,14 @@ def test_more_lines_than_a_chunk_are_all_there_blank_ones_too(tmp_path: Path) ->
     assert [row for row, _ in good] == list(range(2 * CHUNK + 1, 3 * CHUNK + 8))
 
 
+def test_a_line_without_end_stops_the_reading_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"{}\n" + b"x" * (17 << 20) + b"\n{}\n")
+    good, bad = json_rows(path)
+    assert good == [(1, b"{}")]
+    assert [(each.row, each.reason) for each in bad] == [(2, "undecodable")]
+
+
 def test_a_json_array_is_named_for_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('\n[{"a": 1}]')
