@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from monitor.calibration.cells import (
     position,
 )
 from monitor.calibration.sketch import Row, Sketch
+
+BINNED: Final = slice(Row.N, Row.Y + 1)
+"""The rows of a sketch's sums that bins keep, in their order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +85,7 @@ def equal_width_of_many(sketches: Sequence[Sketch], count: int, edges: Edges) ->
     return equal_width_of_columns(
         np.repeat(np.arange(len(sketches), dtype=np.int64), sizes),
         np.concatenate([sketch.cells for sketch in sketches]),
-        np.concatenate([sketch.sums[: Row.CY] for sketch in sketches], axis=1),
+        np.concatenate([sketch.sums[BINNED] for sketch in sketches], axis=1),
         len(sketches),
         setting=(count, edges),
     )
@@ -92,8 +96,8 @@ def equal_width_of_columns(
 ) -> Bins:
     """Sums by series and equal-width bin, shape (n_series, count), of many sketches held as columns.
 
-    rows int64 (t,) is the series of each column, 0..n_series - 1; cells int16 (t,); sums int64 (at least 5, t). Columns
-    are ascending by (row, cell), as in `monitor.rolling.stacks.Stack`. `setting` is (count, edges).
+    rows int64 (t,) is the series of each column, 0..n_series - 1; cells int16 (t,); sums int64 (4, t), the `BINNED`
+    rows of sketches. Columns are ascending by (row, cell). `setting` is (count, edges).
 
     A bin is a run of cells, and the log-spaced cells of the first and of the last bin are two runs more: so one pass
     over the columns adds up runs, and what it costs is the number of cells, not of labels.
@@ -105,8 +109,8 @@ def equal_width_of_columns(
     filled = np.flatnonzero(ends > at)
     by_run = np.zeros((4, n_series, len(begins)), dtype=np.int64)
     if len(filled):
-        for out, row in zip(by_run, (Row.N, Row.C, Row.C2, Row.Y), strict=True):
-            out.reshape(-1)[filled] = np.add.reduceat(sums[row], at[filled])
+        for out, row in zip(by_run, sums, strict=True):
+            out.reshape(-1)[filled] = np.add.reduceat(row, at[filled])
     by_bin = by_run[:, :, :count].copy()
     for run in range(count, len(begins)):
         by_bin[:, :, bin_of_run[run]] += by_run[:, :, run]
@@ -134,8 +138,8 @@ def equal_mass_bins(view: Ordered, count: int) -> Int64Array:
 def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
     """Sums by bin number 0..count-1, exact: bins (k,), sums (rows, k) with rows as in `Row`."""
     rows = np.zeros((4, count), dtype=np.int64)
-    for out, row in zip(rows, (Row.N, Row.C, Row.C2, Row.Y), strict=True):
-        np.add.at(out, bins, sums[row])
+    for out, row in zip(rows, sums[BINNED], strict=True):
+        np.add.at(out, bins, row)
     return Bins(*rows)
 
 

@@ -1,0 +1,459 @@
+"""One more event, one correction and one reading of 50 series, as the window grows, against what one writes by hand.
+
+    python -m bench rolling [--labels 20000000] [--small 200000] [--postgres] [--river]
+
+Every contender holds the same labelled predictions and gives the ECE (10 right-closed bins) of each series; their
+answers are compared before anything is timed. Times are medians of repeated calls; only ratios within one run count.
+`--postgres` adds SQL over raw rows in a Postgres of its own, `--river` adds river's Rolling in a virtual environment of
+its own. Neither is a dependency.
+"""
+
+import argparse
+import gc
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import psycopg
+
+from bench.servers import postgres
+from monitor.calibration.bins import Bins, equal_width_of_many
+from monitor.calibration.cells import cell_index
+from monitor.calibration.closed_form import ManyBands, bands_of_many, eces
+from monitor.calibration.sketch import Sketch, contributions, empty, gather
+from monitor.rolling.panes import Span
+from monitor.rolling.stacks import gather as gather_series
+from monitor.rolling.stacks import sketches
+from monitor.rolling.windows import RollingWindow, absorb
+
+SERIES = 50
+BINS = 10
+BATCH = 5_000
+ROOM = 20  # batches that are added while the clock runs
+CHUNK = 1_000_000
+CHECKED = 5  # corrections after which every contender's answer is looked at again
+RIVER = "river==0.26.1"
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Connection = psycopg.Connection[tuple[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Labelled predictions as columns, in order of time; the last BATCH of them come while the clock runs."""
+
+    series: Ints
+    confidence: Floats
+    outcome: Floats
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def part(self, start: int, stop: int) -> "Rows":
+        return Rows(self.series[start:stop], self.confidence[start:stop], self.outcome[start:stop])
+
+
+def simulated(kind: str, n: int, seed: int = 1) -> Rows:
+    """stated: twentieths that crowd at the top, as language models say them; token: probabilities that crowd near 1."""
+    rng = np.random.default_rng(seed)
+    series = rng.integers(0, SERIES, n)
+    if kind == "stated":
+        confidence = np.round(rng.beta(6, 1.5, n) * 20) / 20
+    else:
+        confidence = 1 / (1 + np.exp(-rng.normal(3, 3, n)))
+    outcome = (rng.random(n) < confidence - 0.05 * (series % 3)).astype(np.float64)
+    return Rows(series, confidence, outcome)
+
+
+class Contender(Protocol):
+    """Something that keeps a window of labelled predictions."""
+
+    name: str
+
+    def read(self) -> Floats:
+        """ECE of each series."""
+        ...
+
+    def add(self, rows: Rows) -> None:
+        """Take newer predictions and their labels."""
+        ...
+
+    def correct(self, place: int, old: float, new: float) -> None:
+        """The outcome of the place-th prediction was wrong."""
+        ...
+
+
+class Caldrift:
+    """The shipped sums: a rolling window of sketches a series. A reading looks at cells, never at events."""
+
+    name = "caldrift"
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.windows = [RollingWindow(Span(0, 1), empty()) for _ in range(SERIES)]
+        for start in range(0, len(rows), CHUNK):
+            self.add(rows.part(start, start + CHUNK))
+
+    def add(self, rows: Rows) -> None:
+        none = np.empty(0, np.int64)
+        changes = gather_series(
+            rows.series,
+            cell_index(rows.confidence),
+            contributions(rows.confidence, rows.outcome),
+            delay_keys=none,
+            delay_buckets=none.astype(np.int16),
+            delays=none,
+        )
+        for series, change in sketches(changes):
+            self.windows[series] = absorb(self.windows[series], [(0, change)])
+
+    def correct(self, place: int, old: float, new: float) -> None:
+        twice = np.repeat(self.rows.confidence[place], 2)
+        cells, sums = gather(cell_index(twice).astype(np.int64), contributions(twice, [new, old]) * np.array([1, -1]))
+        none = np.empty(0, np.int64)
+        change = Sketch(cells.astype(np.int16), sums, none.astype(np.int16), none)
+        series = self.rows.series[place]
+        self.windows[series] = absorb(self.windows[series], [(0, change)])
+
+    def read(self) -> Floats:
+        return eces(self._bins())
+
+    def read_bands(self) -> ManyBands:
+        """ECE with interval and null band."""
+        return bands_of_many(self._bins(), 0.95)
+
+    def _bins(self) -> Bins:
+        return equal_width_of_many([window.sketch for window in self.windows], BINS, "right_closed")
+
+    @property
+    def cells(self) -> float:
+        """Cells in use, a series."""
+        return sum(len(window.sketch.cells) for window in self.windows) / SERIES
+
+
+class Numpy:
+    """By hand: columns of the window, counted again at every reading. Rows beyond the window's end are room to grow."""
+
+    name = "numpy, recount"
+
+    def __init__(self, rows: Rows) -> None:
+        self.series, self.confidence, self.outcome = (
+            np.concatenate([column, np.empty(BATCH * ROOM, column.dtype)])
+            for column in (rows.series, rows.confidence, rows.outcome)
+        )
+        self.end, self.window = len(rows), len(rows)
+
+    def add(self, rows: Rows) -> None:
+        start, self.end = self.end, self.end + len(rows)
+        self.series[start : self.end] = rows.series
+        self.confidence[start : self.end] = rows.confidence
+        self.outcome[start : self.end] = rows.outcome
+
+    def correct(self, place: int, old: float, new: float) -> None:
+        assert self.outcome[place] == old
+        self.outcome[place] = new
+
+    def read(self) -> Floats:
+        return ece_of_keys(
+            self.series[: self.end] * BINS + bins_of(self.confidence[: self.end]),
+            self.confidence[: self.end] - self.outcome[: self.end],
+        )
+
+
+class NumpyKept(Numpy):
+    """The same with the bin of every row worked out when it comes: the best that a recount in numpy can do."""
+
+    name = "numpy, bins kept"
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self.key = np.concatenate([rows.series * BINS + bins_of(rows.confidence), np.empty(BATCH * ROOM, np.int64)])
+        self.gap = self.confidence - self.outcome
+
+    def add(self, rows: Rows) -> None:
+        start = self.end
+        super().add(rows)
+        self.key[start : self.end] = rows.series * BINS + bins_of(rows.confidence)
+        self.gap[start : self.end] = rows.confidence - rows.outcome
+
+    def correct(self, place: int, old: float, new: float) -> None:
+        self.gap[place] += old - new
+
+    def read(self) -> Floats:
+        return ece_of_keys(self.key[: self.end], self.gap[: self.end])
+
+
+def bins_of(confidence: Floats) -> Ints:
+    """Right-closed bins, zero in the first."""
+    return np.maximum(np.ceil(confidence * BINS - 1e-9).astype(np.int64) - 1, 0)
+
+
+def ece_of_keys(key: Ints, gap: Floats) -> Floats:
+    """ECE of each series from series * BINS + bin and confidence - outcome of each row."""
+    n = np.bincount(key, minlength=SERIES * BINS).reshape(SERIES, BINS)
+    gaps = np.bincount(key, gap, SERIES * BINS).reshape(SERIES, BINS)
+    return np.asarray(np.abs(gaps).sum(axis=1) / n.sum(axis=1))
+
+
+ECE_IN_SQL = f"""
+SELECT sum(abs(gap)) / sum(n) FROM (
+    SELECT series, greatest(ceil(confidence * {BINS} - 1e-9)::int - 1, 0) AS bin, sum(confidence - outcome) AS gap,
+        count(*) AS n
+    FROM labelled GROUP BY 1, 2
+) AS b GROUP BY series ORDER BY series
+"""
+
+
+class DuckDB:
+    """SQL over raw rows in DuckDB, in memory, on two threads."""
+
+    name = "DuckDB, 2 threads"
+
+    def __init__(self, rows: Rows) -> None:
+        self.connection = duckdb.connect(config={"threads": 2})
+        self.n = 0
+        self.connection.execute("CREATE TABLE labelled (id BIGINT, series INTEGER, confidence DOUBLE, outcome DOUBLE)")
+        self.add(rows)
+
+    def add(self, rows: Rows) -> None:
+        new = {
+            "id": np.arange(self.n, self.n + len(rows)),
+            "series": rows.series.astype(np.int32),
+            "confidence": rows.confidence,
+            "outcome": rows.outcome,
+        }
+        self.n += len(rows)
+        self.connection.register("new", new)
+        self.connection.execute("INSERT INTO labelled SELECT * FROM new")
+        self.connection.unregister("new")
+
+    def correct(self, place: int, old: float, new: float) -> None:
+        self.connection.execute("UPDATE labelled SET outcome = ? WHERE id = ? AND outcome = ?", [new, place, old])
+
+    def read(self) -> Floats:
+        return np.array([ece for (ece,) in self.connection.execute(ECE_IN_SQL).fetchall()])
+
+
+class Postgres:
+    """SQL over raw rows in Postgres, with a primary key for corrections."""
+
+    name = "Postgres"
+
+    def __init__(self, connection: Connection, rows: Rows) -> None:
+        self.connection, self.n = connection, 0
+        connection.execute("DROP TABLE IF EXISTS labelled")
+        connection.execute("CREATE TABLE labelled (id bigint, series int, confidence float8, outcome float8)")
+        for start in range(0, len(rows), CHUNK):
+            self.add(rows.part(start, start + CHUNK))
+        connection.execute("ALTER TABLE labelled ADD PRIMARY KEY (id)")
+        connection.execute("VACUUM ANALYZE labelled")
+
+    def add(self, rows: Rows) -> None:
+        fields = [("id", ">i8"), ("series", ">i4"), ("confidence", ">f8"), ("outcome", ">f8")]
+        layout = [("fields", ">i2")]
+        for name, kind in fields:
+            layout += [(f"{name}_size", ">i4"), (name, kind)]
+        block = np.empty(len(rows), dtype=layout)
+        block["fields"] = len(fields)
+        columns = (np.arange(self.n, self.n + len(rows)), rows.series, rows.confidence, rows.outcome)
+        for (name, kind), column in zip(fields, columns, strict=True):
+            block[f"{name}_size"], block[name] = np.dtype(kind).itemsize, column
+        self.n += len(rows)
+        with self.connection.cursor().copy("COPY labelled FROM STDIN (FORMAT binary)") as copy:
+            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8) + block.tobytes() + b"\xff\xff")
+
+    def correct(self, place: int, old: float, new: float) -> None:
+        self.connection.execute("UPDATE labelled SET outcome = %s WHERE id = %s AND outcome = %s", (new, place, old))
+
+    def read(self) -> Floats:
+        return np.array([ece for (ece,) in self.connection.execute(ECE_IN_SQL).fetchall()])
+
+
+IN_RIVER = f"""
+import sys, time, random
+from river import utils
+class BinnedEce:
+    def __init__(self): self.n = [0] * {BINS}; self.gap = [0.0] * {BINS}
+    def update(self, c, y, sign=1):
+        b = min(int(c * {BINS}), {BINS - 1}); self.n[b] += sign; self.gap[b] += sign * (c - y)
+    def revert(self, c, y): self.update(c, y, -1)
+    def get(self): return sum(map(abs, self.gap)) / sum(self.n)
+size, series = int(sys.argv[1]), {SERIES}
+rows = [(random.randrange(series), random.random(), random.randrange(2)) for _ in range(size + 100000)]
+rolling = [utils.Rolling(BinnedEce, window_size=size // series) for _ in range(series)]
+for s, c, y in rows[:size]: rolling[s].update(c, y)
+start = time.perf_counter()
+for s, c, y in rows[size:]: rolling[s].update(c, y)
+print((time.perf_counter() - start) / 100000)
+start = time.perf_counter()
+for _ in range(100): [r.get() for r in rolling]
+print((time.perf_counter() - start) / 100)
+"""
+
+
+def in_river(folder: Path, size: int) -> tuple[float, float] | None:
+    """Seconds of one event and of one reading in river, or None where it does not install. It cannot correct."""
+    python = folder / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    if subprocess.run([str(python), "-m", "pip", "install", "--quiet", RIVER], check=False).returncode:
+        print("river: left out, it does not install here")
+        return None
+    done = subprocess.run([str(python), "-c", IN_RIVER, str(size)], check=True, capture_output=True, text=True)
+    event, reading = done.stdout.split()
+    return float(event), float(reading)
+
+
+def median_seconds(call: Callable[[int], object], *, at_least: int, budget: float) -> float:
+    """The median time of calls numbered from 0: at least so many, and more while the budget in seconds lasts."""
+    taken: list[float] = []
+    while len(taken) < at_least or (sum(taken) < budget and len(taken) < 1000):
+        start = time.perf_counter()
+        call(len(taken))
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one event (its share of a batch), of one reading of all series, and of one correction."""
+
+    event: float
+    reading: float
+    correction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What every contender goes through: the window's rows, the rows that come, and corrections with their truth."""
+
+    rows: Rows
+    fresh: Rows
+    places: Sequence[int]
+    truth: Floats
+    corrected: Floats
+
+    def correct(self, contender: Contender, number: int) -> None:
+        place = self.places[number]
+        old = float(self.rows.outcome[place])
+        contender.correct(place, old, 1 - old)
+
+
+def trial(kind: str, n: int) -> Trial:
+    """A window of n labelled predictions."""
+    rows = simulated(kind, n)
+    places = np.random.default_rng(5).choice(n, CHECKED + 1000, replace=False)
+    by_hand = Numpy(rows)
+    truth = by_hand.read()
+    by_hand.outcome[places[:CHECKED]] = 1 - by_hand.outcome[places[:CHECKED]]
+    return Trial(rows, simulated(kind, BATCH, seed=2), places.tolist(), truth, by_hand.read())
+
+
+def cost(contender: Contender, given: Trial) -> Cost:
+    """Check the contender's answers, then time it. Batches are added last, so that all readings see the same rows."""
+    assert np.abs(contender.read() - given.truth).max() < 1e-9, contender.name
+    for number in range(CHECKED):
+        given.correct(contender, number)
+    assert np.abs(contender.read() - given.corrected).max() < 1e-9, contender.name
+    reading = median_seconds(lambda _: contender.read(), at_least=5, budget=2.0)
+    correction = median_seconds(lambda number: given.correct(contender, CHECKED + number), at_least=5, budget=1.0)
+    event = median_seconds(lambda _: contender.add(given.fresh), at_least=ROOM, budget=0.0) / BATCH
+    return Cost(event, reading, correction)
+
+
+def contenders(rows: Rows, connection: Connection | None) -> Iterator[Contender]:
+    """One after the other, so that only one copy of the rows is held beside the rows themselves."""
+    yield Caldrift(rows)
+    yield Numpy(rows)
+    yield NumpyKept(rows)
+    yield DuckDB(rows)
+    if connection is not None:
+        yield Postgres(connection, rows)
+
+
+def shown(seconds: float | None) -> str:
+    if seconds is None:
+        return "cannot"
+    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def table(title: str, costs: dict[str, Cost]) -> None:
+    """One line a contender; beside each time how many times caldrift's it is."""
+    ours = costs[Caldrift.name]
+    print(
+        f"\n{title}\n  {'':20} {'one more event':>22} {'one correction':>22} {'and read again':>22} {'one reading':>22}"
+    )
+    for name, each in costs.items():
+        again = None if each.correction is None else each.correction + each.reading
+        pairs = [
+            (each.event, ours.event),
+            (each.correction, ours.correction),
+            (again, (ours.correction or 0.0) + ours.reading),
+            (each.reading, ours.reading),
+        ]
+        cells = [
+            shown(value)
+            if value is None or not base or name == Caldrift.name
+            else f"{shown(value)} ({value / base:.3g}x)"
+            for value, base in pairs
+        ]
+        print(f"  {name:20} " + " ".join(f"{cell:>22}" for cell in cells))
+
+
+def banded(ours: Caldrift) -> float:
+    """Seconds of a reading of all series with intervals and null bands."""
+    return median_seconds(lambda _: ours.read_bands(), at_least=5, budget=1.0)
+
+
+def run(kind: str, n: int, connection: Connection | None) -> dict[str, Cost]:
+    """Time every contender on one window and print the table."""
+    given = trial(kind, n)
+    costs, notes = {}, ""
+    for contender in contenders(given.rows, connection):
+        costs[contender.name] = cost(contender, given)
+        if isinstance(contender, Caldrift):
+            notes = f"{contender.cells:.0f} cells a series; a reading with bands takes {shown(banded(contender))}"
+        del contender
+        gc.collect()
+    table(f"{kind} confidences, a window of {n:,} labels, {SERIES} series ({notes})", costs)
+    return costs
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark and print its tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench rolling", description=__doc__.split("\n")[0])
+    parser.add_argument("--labels", type=int, default=20_000_000, help="labels in the large window")
+    parser.add_argument("--small", type=int, default=200_000, help="labels in the small window")
+    parser.add_argument("--kind", choices=("stated", "token", "both"), default="both", help="which confidences")
+    parser.add_argument("--postgres", action="store_true", help="also SQL over raw rows in Postgres (minutes)")
+    parser.add_argument("--river", action="store_true", help="also river's Rolling at the small window")
+    chosen = parser.parse_args(arguments)
+    with postgres() if chosen.postgres else nullcontext() as dsn:
+        connection = psycopg.connect(dsn, autocommit=True) if dsn else None
+        for kind in ("stated", "token") if chosen.kind == "both" else (chosen.kind,):
+            small, large = (run(kind, n, connection) for n in (chosen.small, chosen.labels))
+            growth = large[Caldrift.name].reading / small[Caldrift.name].reading
+            print(f"\n  a reading of {chosen.labels:,} labels takes {growth:.2f} times that of {chosen.small:,}")
+    if chosen.river:
+        with tempfile.TemporaryDirectory(prefix="caldrift-bench-") as folder:
+            found = in_river(Path(folder) / "river", chosen.small)
+        if found:
+            event, reading = found
+            print(f"\n  river's Rolling, {chosen.small:,} labels: {shown(event)} an event, {shown(reading)} a reading,")
+            print("  holding every label of the window in memory; a correction is not to be had")
+
+
+if __name__ == "__main__":
+    main()
