@@ -31,6 +31,7 @@ def web(
     from monitor.postgres.migration import head
     from monitor.web.app import create_app
     from monitor.web.connections import Connections
+    from monitor.web.pulse import beating
     from monitor.web.server import serve
     from monitor.workers.lifeline import stop_event
     from monitor.workers.logs import configure
@@ -42,7 +43,10 @@ def web(
     connections = Connections(lambda: connect(dsn, "caldrift web", statement_timeout_seconds=STATEMENT_SECONDS))
     app = create_app(options, connections, head())
     stop = stop_event(supervised=supervised)
-    raise typer.Exit(serve(app, options.host, settings.web.port, stop, descriptor))
+    with beating(lambda: connect(dsn, "caldrift web pulse"), f"{options.host}:{settings.web.port}"):
+        status = serve(app, options.host, settings.web.port, stop, descriptor)
+    connections.close()
+    raise typer.Exit(status)
 
 
 STATEMENT_SECONDS = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
@@ -222,19 +222,42 @@ def latest_rows(
         return cursor.execute(statement, {**chosen.parameters(), "limit": limit, "offset": offset}).fetchall()
 
 
-def totals(connection: Connection, chosen: Selection, main_signal: str) -> Totals:
-    """How many series there are, how many are outside their null band, and the labels they rest on."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of an overview rests on: the rows of it, and the totals of all."""
+
+    rows: list[SeriesRow]
+    totals: Totals
+
+
+def overview_page(connection: Connection, chosen: Selection, main_signal: str, rank: str, place: slice) -> Page:
+    """The rows at `place` (start and stop) of the ranked list with the totals of the whole list, in one pass."""
     statement = f"""
-        SELECT count(*) AS series,
-               count(*) FILTER (WHERE enough AND ece > null_high) AS outside,
-               count(*) FILTER (WHERE enough AND ece_low > null_high) AS clearly_outside,
-               count(*) FILTER (WHERE enough AND null_high IS NOT NULL) AS judged,
-               coalesce(sum(n) FILTER (WHERE whole), 0)::bigint AS n,
-               coalesce(sum(n_predictions) FILTER (WHERE whole), 0)::bigint AS n_predictions
-        FROM (SELECT *, {_WHOLE} AS whole FROM ({_LATEST}) a) latest
+        WITH latest AS MATERIALIZED ({_LATEST}),
+        listed AS (SELECT * FROM latest ORDER BY {_ORDER[rank]}, {_NAME} LIMIT %(limit)s OFFSET %(offset)s)
+        SELECT total.*, listed.* FROM (
+            SELECT count(*) AS n_series,
+                   count(*) FILTER (WHERE enough AND ece > null_high) AS outside,
+                   count(*) FILTER (WHERE enough AND ece_low > null_high) AS clearly_outside,
+                   count(*) FILTER (WHERE enough AND null_high IS NOT NULL) AS judged,
+                   coalesce(sum(n) FILTER (WHERE {_WHOLE}), 0)::bigint AS n_whole,
+                   coalesce(sum(n_predictions) FILTER (WHERE {_WHOLE}), 0)::bigint AS n_predictions_whole
+            FROM latest
+        ) total LEFT JOIN listed ON true
+        ORDER BY {_ORDER[rank]}, {_NAME}
     """
-    with connection.cursor(row_factory=class_row(Totals)) as cursor:
-        return cursor.execute(statement, {**chosen.parameters(), "main": main_signal}).fetchall()[0]
+    given = {
+        **chosen.parameters(),
+        "main": main_signal,
+        "offset": place.start or 0,
+        "limit": place.stop - (place.start or 0),
+    }
+    found = connection.execute(statement, given).fetchall()
+    rows = [SeriesRow(*row[_TOTALS:]) for row in found if row[_TOTALS] is not None]
+    return Page(rows, Totals(*found[0][:_TOTALS]))
+
+
+_TOTALS: Final = len(fields(Totals))
 
 
 def latest_bodies(connection: Connection, chosen: Selection, *, limit: int, offset: int = 0) -> list[str]:

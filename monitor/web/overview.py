@@ -86,6 +86,7 @@ class OverviewView:
     now: datetime
     sentence: Markup
     address: OverviewAddress
+    warnings: Sequence[str]
     has_series: bool
     empty: str
     nothing_found: str
@@ -103,6 +104,11 @@ class OverviewView:
     intake: Sequence[tuple[str, str]]
     dead_letters: Sequence[DeadView]
     beats: Sequence[BeatView]
+
+
+def place_of(page: int) -> slice:
+    """Where the rows of a page (from 1) stand in the ranked list."""
+    return slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE)
 
 
 def range_of(low: float | None, high: float | None) -> Range | None:
@@ -133,7 +139,7 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
     for past in found.past:
         sparks[past.series].append(replace(moment_of(past, options.min_labels), late=False))
     now = found.progress.now
-    total, first = found.totals.series, (address.page - 1) * PAGE_SIZE
+    total, first = found.totals.series, place_of(address.page).start
     few = f", {plain(total - found.totals.judged)} without enough labels" if found.totals.judged < total else ""
     over = window_text(address.window)
     shown = f"{plain(first + 1)} to {plain(first + len(found.rows))} of {plain(total)} series over {over}{few}."
@@ -143,6 +149,7 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         now=now,
         sentence=sentences.overview(found.totals, address.window, found.partitions, options.labels_topic, now),
         address=address,
+        warnings=sentences.warnings(found.beats) if found.models or found.partitions else [],
         has_series=bool(found.models),
         empty=_empty(found),
         nothing_found=_nothing_found(found, address),
@@ -168,7 +175,7 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
 
 def _newest(beats: Iterable[Beat]) -> list[Beat]:
     """The living processes, and the last dead one of a role that has no living one."""
-    living = [beat for beat in beats if beat.silent_seconds < 60]
+    living = [beat for beat in beats if beat.silent_seconds < sentences.SILENT_SECONDS]
     roles = {beat.name for beat in living}
     dead: dict[str, Beat] = {}
     for beat in beats:

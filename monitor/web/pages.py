@@ -61,13 +61,11 @@ def add_overview(routes: APIRouter, connections: Connections, layout: Layout, op
             any_source=sources == "all",
         )
         with connections.reading() as connection:
-            rows = stored.latest_rows(
-                connection, chosen, rank=rank, limit=overview.PAGE_SIZE, offset=(page - 1) * overview.PAGE_SIZE
-            )
+            listed = stored.overview_page(connection, chosen, options.main_signal, rank, overview.place_of(page))
             found = overview.Found(
-                rows=rows,
-                totals=stored.totals(connection, chosen, options.main_signal),
-                past=stored.recent(connection, [row.series for row in rows], address.window),
+                rows=listed.rows,
+                totals=listed.totals,
+                past=stored.recent(connection, [row.series for row in listed.rows], address.window),
                 models=stored.models(connection),
                 signals=stored.signals(connection),
                 partitions=stored.partitions(connection, options.group_id),

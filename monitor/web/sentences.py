@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from monitor.postgres.pages import Partition, Progress, Totals
+from monitor.postgres.pages import Beat, Partition, Progress, Totals
 from monitor.web.scales import duration_text, instant_text, plain, window_text
 from monitor.web.svg import tag
 from monitor.web.verdicts import percent
@@ -113,8 +113,29 @@ def intake_facts(progress: Progress, partitions: Sequence[Partition]) -> list[tu
     return facts
 
 
+SILENT_SECONDS = 60
+"""A process that has not been heard of for so long is in trouble; each says so every few seconds."""
+
+_STANDS = {
+    "evaluate": "the readings below are those of its last evaluation",
+    "ingest": "what is published waits in the topics",
+}
+
+
+def warnings(beats: Sequence[Beat]) -> list[str]:
+    """One sentence for every role whose work stands still, and what that means for the page."""
+    found = []
+    for role, meaning in _STANDS.items():
+        silences = [beat.silent_seconds for beat in beats if beat.name == role]
+        if silences and min(silences) < SILENT_SECONDS:
+            continue
+        since = f"has been silent for {duration_text(timedelta(seconds=min(silences)))}" if silences else "does not run"
+        found.append(f"The {role} role {since}: {meaning}. Start it with caldrift run, or ask caldrift doctor.")
+    return found
+
+
 def beat_words(silent_seconds: float) -> str:
     """`alive`, or for how long a process has been silent."""
-    if silent_seconds < 60:
+    if silent_seconds < SILENT_SECONDS:
         return "alive"
     return f"silent for {duration_text(timedelta(seconds=silent_seconds))}"

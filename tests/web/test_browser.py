@@ -183,8 +183,9 @@ def test_a_page_renews_itself_in_place_and_keeps_open_tables(
         browser.execute_script("window.untouched = true")
         connection.execute(
             """
-            INSERT INTO reading SELECT series, window_name, as_of + interval '1 hour', computed_at, n, n_predictions, ece,
-                ece_low, ece_high, null_low, null_high, signed_gap, coverage,
+            INSERT INTO reading
+            SELECT series, window_name, as_of + interval '1 hour', computed_at, n, n_predictions, ece, ece_low,
+                ece_high, null_low, null_high, signed_gap, coverage,
                 jsonb_set(jsonb_set(body, '{n}', '777'), '{as_of}', '"2026-11-20T13:00:00Z"')
             FROM reading WHERE as_of = %s
             """,

@@ -94,6 +94,8 @@ def test_the_overview_tells_the_age_of_the_labels_coverage_and_lag(pages: httpx.
     )
     assert "The intake is 24 messages behind" in words
     assert "evaluate silent for 3 h" in words
+    assert "The evaluate role has been silent for 3 h: the readings below are those of its last evaluation" in words
+    assert "The ingest role" not in words
 
 
 def test_every_row_of_the_overview_shows_the_reading_that_is_stored(pages: httpx.Client, newest: list[Reading]) -> None:
@@ -252,6 +254,7 @@ def test_an_empty_database_is_explained_and_not_an_error(empty_pages: httpx.Clie
     assert "caldrift replay" in words
     assert "No label has come yet" in words
     assert "No process has reported yet" in words
+    assert "The ingest role" not in words
     assert "there is no dead letter" in outline(empty_pages, "/dead-letters").words()
     assert empty_pages.get("/metrics").status_code == 200
     assert empty_pages.get("/api/v1/series").json() == {"schema": 1, "readings": []}
