@@ -1,5 +1,6 @@
 """Least privilege: what each role can and cannot do."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from psycopg.conninfo import make_conninfo
 from monitor.errors import Refused
 from monitor.postgres import migration, roles
 from monitor.postgres.database import Connection, connect
+from monitor.postgres.recount import recount
+from tests.postgres.traffic import evaluate, ingest
 
 PASSWORD = "pass-word"
 
@@ -95,6 +98,17 @@ def test_the_app_makes_and_drops_partitions_only_through_the_guarded_functions(t
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         nobody.execute("SELECT caldrift_add_day('2030-01-01')")
+
+
+def test_ingest_evaluation_and_recount_need_no_more_than_the_app_role(app: Connection, connection: Connection) -> None:
+    ingest(app, random.Random(1), n=50)
+    evaluate(app)
+    found = recount(app, "confidence")
+    assert found.panes > 0
+    assert found.differences == ()
+    row = connection.execute("SELECT count(*), sum(n) FROM pane_v1").fetchone()
+    assert row is not None
+    assert row[0] == found.panes
 
 
 @pytest.mark.parametrize("view", ["series_v1", "reading_v1", "pane_v1"])
