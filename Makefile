@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench ci parts test-real-kafka test-old-postgres clean
+.PHONY: demo test check bench ci parts test-real-kafka test-old-postgres test-unprivileged smoke clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "caldrift needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
@@ -30,7 +30,7 @@ bench: $(READY)
 
 # What only CI promises: a missing part is a failure there, not a skipped test.
 ci: export CI = true
-ci: check test test-real-kafka test-old-postgres
+ci: check test test-real-kafka test-old-postgres test-unprivileged
 
 parts: $(READY)
 	$(BIN)/python -m tests.real_kafka --fetch
@@ -43,6 +43,13 @@ OLD_POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 test-old-postgres: $(READY)
 	@test -n "$(OLD_POSTGRES)" || { echo "CI promises an older Postgres: install Debian's postgresql" >&2; exit 1; }
 	CALDRIFT_TEST_POSTGRES_BIN=$(OLD_POSTGRES) $(BIN)/python -m pytest tests/postgres
+
+# What root may hide: the demo and an embedded service, run by an account without privileges from a copy of its own.
+test-unprivileged: $(READY)
+	$(BIN)/python -m tests.unprivileged make smoke
+
+smoke: $(READY)
+	$(BIN)/python -m pytest tests/demo tests/end_to_end/test_embedded_run.py -k "not whatever_process_is_killed"
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,13 @@ from tests.embedded import Topics
 TEMPLATE = "caldrift_template"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever talks to the broker runs once more on a real one: `pytest -m broker`."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "broker" in item.fixturenames:
+            item.add_marker(pytest.mark.broker)
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """The folder of this run's servers, gone with the run."""

@@ -35,7 +35,7 @@ SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "100",
     "shared_buffers": "256MB",
-    "max_wal_size": "2GB",
+    "max_wal_size": "1GB",
     "checkpoint_timeout": "15min",
     "wal_level": "minimal",
     "max_wal_senders": "0",

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from tests.embedded import Topics
 
@@ -43,7 +42,6 @@ def states(result: subprocess.CompletedProcess[str]) -> Mapping[str, str]:
     return worst
 
 
-@pytest.mark.broker
 def test_a_sound_installation_without_roles_running_is_no_failure(
     database: str, broker: str, topics: Topics, tmp_path: Path
 ) -> None:
@@ -55,7 +53,6 @@ def test_a_sound_installation_without_roles_running_is_no_failure(
     assert result.returncode == (0 if "fail" not in found.values() else 1)
 
 
-@pytest.mark.broker
 def test_a_table_that_was_changed_by_hand_and_a_missing_topic_are_found(
     database: str, broker: str, topics: Topics, tmp_path: Path
 ) -> None:
@@ -86,7 +83,6 @@ def test_every_mistake_in_the_settings_is_a_line_and_the_exit_code_is_2(tmp_path
     assert "caldrift.toml:4" in result.stdout
 
 
-@pytest.mark.broker
 def test_waiting_ends_with_code_1_and_a_reason_when_nobody_joins(
     database: str, broker: str, topics: Topics, tmp_path: Path
 ) -> None:
@@ -103,7 +99,6 @@ def test_waiting_ends_with_code_1_and_a_reason_when_nobody_joins(
     assert json.loads(result.stdout)["lag"] == {"predictions": 1, "labels": 0}
 
 
-@pytest.mark.broker
 def test_waiting_for_nothing_ends_at_once(database: str, broker: str, topics: Topics, tmp_path: Path) -> None:
     settings = servers(database, broker, topics)
     result = caldrift("status", "--wait", "30s", "--json", cwd=tmp_path, **settings)
