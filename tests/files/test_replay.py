@@ -39,11 +39,8 @@ def test_the_key_is_the_id_under_the_users_name_and_a_time_that_cannot_be_read_h
     assert (message.key, message.at_us, message.body) == (key, at_us, json.dumps(body).encode())
 
 
-def stream(times: list[int], kind: str) -> list[Outgoing]:
-    return [
-        Outgoing("label" if kind == "l" else "prediction", None, f"{kind}{n}".encode(), at)
-        for n, at in enumerate(times)
-    ]
+def stream(times: list[int], kind: MessageKind) -> list[Outgoing]:
+    return [Outgoing(kind, None, f"{kind}{n}".encode(), at) for n, at in enumerate(times)]
 
 
 @given(st.lists(st.integers(0, 50)), st.lists(st.integers(0, 50)))
