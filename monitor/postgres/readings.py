@@ -108,6 +108,24 @@ def write_readings(connection: Connection, readings: Sequence[StoredReading]) ->
     )
 
 
+def drop_readings(
+    connection: Connection, keys: Sequence[int], windows: Sequence[str], since: datetime, before: datetime
+) -> None:
+    """Drop the readings as of a stretch of time, of windows given by keys: `stacks.code(series, place in windows)`."""
+    connection.execute(
+        """
+        DELETE FROM reading AS r USING unnest(%(series)s, %(window)s) AS k (series, window_name)
+        WHERE r.series = k.series AND r.window_name = k.window_name AND r.as_of >= %(since)s AND r.as_of < %(before)s
+        """,
+        {
+            "series": Int4Array([key >> 32 for key in keys]),
+            "window": TextArray([windows[key & 0xFFFFFFFF] for key in keys]),
+            "since": since,
+            "before": before,
+        },
+    )
+
+
 def latest(connection: Connection, windows: Sequence[str], model: str | None = None) -> list[LatestReading]:
     """The newest reading of every series (of one model) in each of the windows, where there is one."""
     rows = connection.execute(LATEST, {"windows": TextArray(windows), "model": model}).fetchall()

@@ -88,7 +88,7 @@ def read_stack(connection: Connection, query: str, parameters: Mapping[str, obje
             raise psycopg.InterfaceError("the query gave no result")
         rows = range(result.ntuples)
         columns = [[result.get_value(row, column) for row in rows] for column in range(result.nfields)]
-    n_bytes = sum(len(value) for column in columns for value in column if value is not None)
+    n_bytes = sum(sum(map(len, filter(None, column))) for column in columns)
     if not rows:
         return Read(no_sketches(), _whole([]), np.empty((0, len(columns) - 1 - len(SKETCH_COLUMNS)), np.int64), 0, 0)
     keys = _whole(columns[0])

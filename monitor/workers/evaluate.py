@@ -92,9 +92,9 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
             done = turn(connection, standing, role.evaluation, clock.now())
             more = done.more
             _log_turn(done, time.monotonic() - started)
-        if time.monotonic() - beaten[0] > BEAT_SECONDS:
-            beaten[0] = time.monotonic()
-            beat(connection, role.process, {"leads": True, "epoch": epoch, "series": len(standing.series)})
+            if time.monotonic() - beaten[0] > BEAT_SECONDS:
+                beaten[0] = time.monotonic()
+                beat(connection, role.process, {"leads": True, "epoch": epoch, "series": len(standing.series)})
 
     def keep() -> None:
         with connect(role.dsn, f"{APPLICATION} upkeep") as other:

@@ -22,7 +22,7 @@ from monitor.postgres.series import read_series
 from monitor.postgres.windows import Held
 from monitor.rolling.deltas import decode, merge
 from monitor.rolling.fanout import by_series, routes
-from monitor.rolling.panes import hour_after, hour_of
+from monitor.rolling.panes import Span, hour_after, hour_of
 from monitor.rolling.stacks import code
 from monitor.workers.passes import read_windows
 from monitor.workers.past import PAST, fill_past, note_past
@@ -49,17 +49,18 @@ class Turn:
     readings: int = 0
     past_readings: int = 0
     more: bool = False
-    """Deltas are waiting still."""
+    """Work is left that is due."""
 
 
 def turn(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> Turn:
     """Do what is due at `now`. After an exception `standing` must not be used again."""
+    busy = standing.busy
     n_deltas, n_panes = apply_deltas(connection, standing, evaluation, now)
-    standing.quiet_turns = 0 if n_deltas else standing.quiet_turns + 1
+    standing.quiet_turns = 0 if n_deltas else standing.quiet_turns + (not busy)
     n_rolled = roll_windows(connection, standing, evaluation, now)
     n_readings = read_windows(connection, standing, evaluation, now)
     n_past = fill_past(connection, standing, evaluation, now)
-    return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, n_deltas == DELTAS_A_TRANSACTION)
+    return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, more=standing.busy or n_deltas == DELTAS_A_TRANSACTION)
 
 
 def apply_deltas(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> tuple[int, int]:
@@ -85,7 +86,7 @@ def apply_deltas(connection: Connection, standing: Standing, evaluation: Evaluat
             _report(connection, standing, applied.defects.tolist())
         add_counts(connection, delta.counts)
         note_applied(connection, len(bodies), now)
-    standing.unread = True
+    standing.unread_at = standing.unread_at or time.monotonic()
     note_past(standing.past, stack, hour_of(now - evaluation.maturity - PAST), time.monotonic())
     return len(bodies), len(stack)
 
@@ -114,25 +115,28 @@ def _report(connection: Connection, standing: Standing, defects: list[int]) -> N
 def roll_windows(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:
     """Move windows to where the clock wants them; returns how many, some perhaps left for the next turn."""
     targets = evaluation.targets(now)
-    if targets == standing.targets and not standing.behind:
-        return 0
-    standing.targets = targets
-    wanted = [
-        (key, target)
-        for place, target in enumerate(targets)
-        for key in code(np.fromiter(standing.series, np.int64, len(standing.series)), place).tolist()
-        if standing.spans.get(key) != target
-    ]
-    wanted.sort(key=lambda item: item[0] & 0xFFFFFFFF)  # windows of one name move alike
+    if targets != standing.targets:
+        standing.targets, standing.to_roll = targets, _astray(standing, targets)
     started, done = time.monotonic(), 0
-    while done < len(wanted) and (not done or time.monotonic() - started < ROLL_SECONDS):
-        some = dict(wanted[done : done + WINDOWS_A_TRANSACTION])
+    while standing.to_roll and (not done or time.monotonic() - started < ROLL_SECONDS):
+        some = dict(standing.to_roll[-WINDOWS_A_TRANSACTION:])
         with leading(connection, standing.epoch):
             rolled = windows.roll(connection, evaluation.names, standing.spans, some)
+        del standing.to_roll[-len(some) :]
         standing.spans.update(some)
         standing.changed.update(rolled.changed.tolist())
         standing.rows_read += rolled.n_rows
         standing.bytes_read += rolled.n_bytes
         done += len(some)
-    standing.behind = done < len(wanted)
     return done
+
+
+def _astray(standing: Standing, targets: Sequence[Span]) -> list[tuple[int, Span]]:
+    """The windows that are not where they belong; those of one name, which move alike, stand together."""
+    series = np.fromiter(standing.series, np.int64, len(standing.series))
+    return [
+        (key, target)
+        for place, target in enumerate(targets)
+        for key in code(series, place).tolist()
+        if standing.spans.get(key) != target
+    ]

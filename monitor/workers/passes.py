@@ -15,7 +15,7 @@ from monitor.postgres import windows
 from monitor.postgres.database import Connection
 from monitor.postgres.evaluation import Pass, note_evaluated
 from monitor.postgres.leader import leading
-from monitor.postgres.readings import StoredReading, write_readings
+from monitor.postgres.readings import StoredReading, drop_readings, write_readings
 from monitor.rolling.stacks import sketches
 from monitor.rolling.subjects import subject_of
 from monitor.workers.standing import Evaluation, Standing, grid_instant
@@ -25,6 +25,8 @@ PASS_SECONDS: Final = 0.5
 """Wall time that a pass may take of one turn; what is left of it waits for the next."""
 EXACT_AT_MOST: Final = 200
 """Windows whose bands are resampled, as `caldrift reading` does it, when a pass has time; else in closed form."""
+EAGER_SECONDS: Final = 5.0
+"""With few windows, changes wait no longer than this for a pass, even while more come."""
 SECOND: Final = timedelta(seconds=1)
 
 log = logging.getLogger("caldrift.evaluate")
@@ -49,16 +51,18 @@ def read_windows(connection: Connection, standing: Standing, evaluation: Evaluat
 
 
 def _begin(standing: Standing, evaluation: Evaluation, now: datetime) -> bool:
-    """Whether a pass begins: at an instant of the grid, or because nothing new comes and something is left to read."""
+    """Whether a pass begins: at an instant of the grid, or because something is left to read and time to do so."""
     calm = standing.quiet_turns > 1
     waiting = standing.changed | (standing.rough if calm and len(standing.rough) <= EXACT_AT_MOST else set())
     due = standing.due_at is None or now >= standing.due_at
-    if standing.behind or not (due or (calm and (waiting or standing.unread))):
+    unread = standing.unread_at is not None
+    eager = unread and time.monotonic() - (standing.unread_at or 0.0) >= EAGER_SECONDS and len(waiting) <= EXACT_AT_MOST
+    if standing.to_roll or not (due or eager or (calm and (waiting or unread))):
         return False
     standing.due_at = grid_instant(now, evaluation.every) + evaluation.every
     standing.queue, standing.changed = sorted(waiting, reverse=True), set()
     standing.exact = calm and len(waiting) <= EXACT_AT_MOST
-    standing.began, standing.pass_seconds, standing.unread = now, 0.0, False
+    standing.began, standing.pass_seconds, standing.unread_at = now, 0.0, None
     return True
 
 
@@ -74,7 +78,7 @@ def _finish(connection: Connection, standing: Standing) -> None:
 def _read_some(
     connection: Connection, standing: Standing, evaluation: Evaluation, keys: list[int], now: datetime
 ) -> int:
-    """Store the readings of some windows."""
+    """Store the readings of some windows; of one period the last stays."""
     as_of = grid_instant(now, SECOND)
     with leading(connection, standing.epoch):
         stack = windows.read_windows(connection, evaluation.names, np.array(sorted(keys), np.int64))
@@ -91,6 +95,7 @@ def _read_some(
         else:
             found = read_many(list(due.values()), evaluation.reading, subjects)
         stored = [StoredReading(key >> 32, one.window, as_of, now, one) for key, one in zip(due, found, strict=True)]
+        drop_readings(connection, keys, evaluation.names, grid_instant(now, evaluation.every), as_of)
         write_readings(connection, stored)
     standing.read_before.update((one.series, one.window) for one in stored)
     if standing.exact:

@@ -79,14 +79,20 @@ class Standing:
     due_at: datetime | None = None
     """When the next evaluation begins, or earlier once nothing new comes; None: at once."""
     quiet_turns: int = 0
-    unread: bool = False
-    """Whether deltas were applied since the last pass began, even if they changed no window: a pass says so."""
-    behind: bool = True
-    """Whether a window may be elsewhere than the clock wants it."""
+    """Turns in a row that found no deltas and nothing left over."""
+    unread_at: float | None = None
+    """Wall time of the first deltas since the last pass began, even if they changed no window: a pass says so."""
+    to_roll: list[tuple[int, Span]] = field(default_factory=list)
+    """Windows that are not where the clock wants them, and where that is."""
     targets: list[Span] = field(default_factory=list)
     rows_read: int = 0
     bytes_read: int = 0
     defects: set[int] = field(default_factory=set)
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is left over from the last turn."""
+        return bool(self.to_roll or self.queue or self.to_fill)
 
 
 def load(connection: Connection, epoch: int, evaluation: Evaluation) -> Standing:

@@ -55,9 +55,10 @@ def lead(connection: Connection, evaluation: Evaluation = EVALUATION) -> Standin
 
 
 def run_until_calm(connection: Connection, standing: Standing, now: datetime, turns: int = 5) -> None:
-    """Some turns at one instant: enough for a pass in which nothing new comes."""
+    """Some turns at one instant that leave nothing over: enough for a pass in which nothing new comes."""
     for _ in range(turns):
-        turn(connection, standing, EVALUATION, now)
+        while turn(connection, standing, EVALUATION, now).more:
+            pass
 
 
 def some_deltas(connection: Connection, n: int = 4, seed: int = 1, hours: int = 60) -> list[Delta]:
