@@ -1,4 +1,4 @@
-"""The store: one table of pairs, offsets, deltas, panes, windows, readings, dead letters and heartbeats."""
+"""The intake: installation, offsets, pairs, deltas, dead letters, and what retention goes by."""
 
 import sqlalchemy as sa
 from alembic import context, op
@@ -57,17 +57,20 @@ END $$
 
 
 def upgrade() -> None:
-    """Make every table. The layout of `pair` comes from the attribute `ids` (hashed or time-ordered)."""
+    """Make the tables. The layout of `pair` comes from the attribute `ids` (hashed or time-ordered)."""
     ids = context.config.attributes.get("ids", "hashed")
-    _settings_and_offsets()
-    _pairs("HASH (id)" if ids == "hashed" else "RANGE (id)")
-    _statistics()
-    _processes()
+    _installation()
+    _kafka_offset()
+    _retention_floor()
+    _upkeep()
+    _segment_set()
+    _label_source()
+    _pair("HASH (id)" if ids == "hashed" else "RANGE (id)")
+    _statistics_delta()
+    _dead_letter()
     op.execute(f"INSERT INTO installation (ids, clock_epoch_at, clock_started_at) VALUES ('{ids}', now(), now())")
     op.execute("INSERT INTO retention_floor (floor_at) VALUES ('2000-01-01 00:00+00')")
     op.execute("INSERT INTO upkeep DEFAULT VALUES")
-    op.execute("INSERT INTO leader_epoch DEFAULT VALUES")
-    op.execute("INSERT INTO evaluation DEFAULT VALUES")
     _partitions(ids)
 
 
@@ -79,11 +82,9 @@ def downgrade() -> None:
 
 
 TABLES = (
-    "role", "upkeep", "evaluation", "count", "reading", "window_sum", "pane_history", "pane", "series", "leader_epoch",
-    "dead_letter", "statistics_delta", "pair", "label_source", "segment_set", "retention_floor", "kafka_offset",
-    "installation",
+    "dead_letter", "statistics_delta", "pair", "label_source", "segment_set", "upkeep", "retention_floor",
+    "kafka_offset", "installation",
 )  # fmt: skip
-"""In an order in which they can be dropped."""
 
 
 def _partitions(ids: str) -> None:
@@ -104,7 +105,7 @@ def _partitions(ids: str) -> None:
         )
 
 
-def _settings_and_offsets() -> None:
+def _installation() -> None:
     op.create_table(
         "installation",
         sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
@@ -125,6 +126,9 @@ def _settings_and_offsets() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
         comment="one row: the layout and the one clock",
     )
+
+
+def _kafka_offset() -> None:
     op.create_table(
         "kafka_offset",
         sa.Column("group_id", sa.Text, nullable=False),
@@ -144,6 +148,9 @@ def _settings_and_offsets() -> None:
         comment="the only authority on what has been read; changed by compare-and-swap",
         postgresql_with={"fillfactor": 50},
     )
+
+
+def _retention_floor() -> None:
     op.create_table(
         "retention_floor",
         sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
@@ -154,6 +161,9 @@ def _settings_and_offsets() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_floor")),
         comment="how far back pair reaches; only ever raised",
     )
+
+
+def _upkeep() -> None:
     op.create_table(
         "upkeep",
         sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
@@ -167,7 +177,7 @@ def _settings_and_offsets() -> None:
     )
 
 
-def _pairs(partition_by: str) -> None:
+def _segment_set() -> None:
     op.create_table(
         "segment_set",
         sa.Column("id", sa.Integer, sa.Identity(always=False), nullable=False),
@@ -184,6 +194,9 @@ def _pairs(partition_by: str) -> None:
         comment="everything that a prediction's series depend on",
     )
     op.create_index("uq_segment_set_key", "segment_set", [sa.literal_column("md5(key)")], unique=True)
+
+
+def _label_source() -> None:
     op.create_table(
         "label_source",
         sa.Column(
@@ -199,6 +212,9 @@ def _pairs(partition_by: str) -> None:
         sa.UniqueConstraint("name", name=op.f("uq_label_source_name")),
         comment="who labels",
     )
+
+
+def _pair(partition_by: str) -> None:
     op.create_table(
         "pair",
         sa.Column("id", sa.UUID, nullable=False, comment="the prediction id if it is a UUID, else its blake2b-128"),
@@ -230,6 +246,9 @@ def _pairs(partition_by: str) -> None:
         comment="one rendezvous row per prediction id; partitioned by HASH (id) or, time-ordered, by RANGE (id)",
         postgresql_partition_by=partition_by,
     )
+
+
+def _statistics_delta() -> None:
     op.create_table(
         "statistics_delta",
         sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
@@ -244,6 +263,9 @@ def _pairs(partition_by: str) -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_statistics_delta")),
         comment="what one ingest batch changed; the leader takes rows and adds them to panes",
     )
+
+
+def _dead_letter() -> None:
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
@@ -269,160 +291,3 @@ def _pairs(partition_by: str) -> None:
         comment="messages that could not be used, written in the batch's transaction",
     )
     op.create_index("ix_dead_letter_reason_id", "dead_letter", ["reason", "id"], unique=False)
-
-
-def _statistics() -> None:
-    op.create_table(
-        "leader_epoch",
-        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
-        sa.Column("epoch", sa.BigInteger, server_default=sa.text("0"), nullable=False),
-        sa.CheckConstraint("id = 1", name=op.f("ck_leader_epoch_only_row")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_leader_epoch")),
-        comment="the leader's fence: compared and swapped in every transaction that applies deltas",
-    )
-    op.create_table(
-        "series",
-        sa.Column("id", sa.Integer, sa.Identity(always=False), nullable=False),
-        sa.Column("model", sa.Text, nullable=False),
-        sa.Column("signal", sa.Text, nullable=False),
-        sa.Column("segment", JSONB, nullable=False, comment="{dimension: value}; {} is the whole model"),
-        sa.Column("segment_text", sa.Text, nullable=False, comment="canonical JSON of segment"),
-        sa.Column(
-            "source_group", sa.Text, server_default=sa.text("''"), nullable=False, comment="'' = primary label sources"
-        ),
-        sa.Column("created_at", INSTANT, server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
-        comment="model x signal x segment x group of label sources",
-    )
-    op.create_index(
-        "uq_series_name",
-        "series",
-        [
-            sa.literal_column("md5(model)"),
-            sa.literal_column("md5(signal)"),
-            sa.literal_column("md5(segment_text)"),
-            sa.literal_column("md5(source_group)"),
-        ],
-        unique=True,
-    )
-    op.create_table(
-        "pane",
-        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("pane_start", INSTANT, nullable=False, comment="of prediction time"),
-        sa.Column("width", sa.Integer, nullable=False, comment="seconds: 3600, or 86400 once merged"),
-        *_sketch_columns(),
-        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_pane_series_series")),
-        sa.PrimaryKeyConstraint("series", "pane_start", name=op.f("pk_pane")),
-        comment="the shortest stored interval of a series",
-        postgresql_with={"fillfactor": 80},
-    )
-    op.create_table(
-        "pane_history",
-        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("pane_start", INSTANT, nullable=False, comment="of prediction time"),
-        sa.Column(
-            "known_at", INSTANT, nullable=False, comment="clock time when it was applied, rounded up to the hour"
-        ),
-        sa.Column("width", sa.Integer, nullable=False, comment="seconds"),
-        *_sketch_columns(),
-        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_pane_history_series_series")),
-        sa.PrimaryKeyConstraint("series", "pane_start", "known_at", name=op.f("pk_pane_history")),
-        comment="what was added to panes and when: the state known at T is the sum where known_at <= T",
-    )
-    op.create_table(
-        "window_sum",
-        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("window_name", sa.Text, nullable=False),
-        sa.Column("start_at", INSTANT, nullable=False),
-        sa.Column("end_at", INSTANT, nullable=False),
-        *_sketch_columns(),
-        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_window_sum_series_series")),
-        sa.PrimaryKeyConstraint("series", "window_name", name=op.f("pk_window_sum")),
-        comment="rolling sums: panes that enter are added, panes that leave are subtracted",
-        postgresql_with={"fillfactor": 50},
-    )
-    op.create_table(
-        "reading",
-        sa.Column("series", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("window_name", sa.Text, nullable=False),
-        sa.Column("as_of", INSTANT, nullable=False, comment="clock time that the reading describes"),
-        sa.Column("computed_at", INSTANT, nullable=False, comment="clock time of its evaluation"),
-        sa.Column("n", sa.BigInteger, nullable=False, comment="labelled predictions"),
-        sa.Column("n_predictions", sa.BigInteger, nullable=False),
-        sa.Column("ece", sa.Double, comment="NULL: not enough labels; body.missing says why"),
-        sa.Column("ece_low", sa.Double),
-        sa.Column("ece_high", sa.Double),
-        sa.Column("null_low", sa.Double, comment="null band: what ECE would be if the model were calibrated"),
-        sa.Column("null_high", sa.Double),
-        sa.Column("signed_gap", sa.Double, comment="mean confidence - outcome rate; positive = over-confident"),
-        sa.Column("coverage", sa.Double, comment="labelled / predicted"),
-        sa.Column("body", JSONB, nullable=False, comment="the whole reading, as `caldrift reading --json` prints it"),
-        sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_reading_series_series")),
-        sa.PrimaryKeyConstraint("series", "window_name", "as_of", name=op.f("pk_reading")),
-        comment="one reading of a series and a window, kept as history",
-    )
-    op.create_index("ix_reading_as_of", "reading", ["as_of"], unique=False)
-    op.create_table(
-        "count",
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("model", sa.Text, server_default=sa.text("''"), nullable=False),
-        sa.Column("n", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("name", "model", name=op.f("pk_count")),
-        comment="exactly-once counters: summed from deltas in the leader's transaction",
-    )
-
-
-def _processes() -> None:
-    op.create_table(
-        "evaluation",
-        sa.Column("id", sa.SmallInteger, server_default=sa.text("1"), autoincrement=False, nullable=False),
-        sa.Column("evaluated_at", INSTANT, comment="clock time of the last evaluation; NULL: none yet"),
-        sa.Column(
-            "applied_deltas", sa.BigInteger, server_default=sa.text("0"), nullable=False, comment="since the beginning"
-        ),
-        sa.Column("applied_at", INSTANT, comment="clock time when deltas were last applied"),
-        sa.Column(
-            "panes_read", sa.BigInteger, server_default=sa.text("0"), nullable=False, comment="by the last evaluation"
-        ),
-        sa.Column(
-            "bytes_read", sa.BigInteger, server_default=sa.text("0"), nullable=False, comment="by the last evaluation"
-        ),
-        sa.Column("took_seconds", sa.Double, comment="wall time of the last evaluation"),
-        sa.CheckConstraint("id = 1", name=op.f("ck_evaluation_only_row")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_evaluation")),
-        comment="what the leader did last",
-    )
-    op.create_table(
-        "role",
-        sa.Column("name", sa.Text, nullable=False, comment="ingest, evaluate, web"),
-        sa.Column("instance", sa.Text, nullable=False),
-        sa.Column("pid", sa.Integer, nullable=False),
-        sa.Column("host", sa.Text, nullable=False),
-        sa.Column("beat_at", INSTANT, nullable=False, comment="wall time of the last sign of life"),
-        sa.Column("detail", JSONB, server_default=sa.text("'{}'"), nullable=False),
-        sa.PrimaryKeyConstraint("name", "instance", name=op.f("pk_role")),
-        comment="heartbeats of the processes",
-        postgresql_with={"fillfactor": 50},
-    )
-
-
-def _sketch_columns() -> list[sa.Column[list[int]]]:
-    return [
-        sa.Column(
-            "cells", sa.ARRAY(sa.SmallInteger), nullable=False, comment="cell indices, ascending, format version 1"
-        ),
-        sa.Column("n_pred", sa.ARRAY(sa.BigInteger), nullable=False, comment="predictions in the cell"),
-        sa.Column("n", sa.ARRAY(sa.BigInteger), nullable=False, comment="labelled predictions in the cell"),
-        sa.Column("sum_c", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of confidence, 1e-9"),
-        sa.Column("sum_c2", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of squared confidence, 1e-9"),
-        sa.Column("sum_y", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of outcome, 1e-9"),
-        sa.Column("sum_cy", sa.ARRAY(sa.BigInteger), nullable=False, comment="sum of confidence times outcome, 1e-9"),
-        sa.Column("excess_w", sa.ARRAY(sa.BigInteger), comment="sum of w - 1, 1e-6; NULL when every weight is 1"),
-        sa.Column("excess_wy", sa.ARRAY(sa.BigInteger), comment="sum of (w - 1) outcome, 1e-6"),
-        sa.Column("excess_wc", sa.ARRAY(sa.BigInteger), comment="sum of (w - 1) confidence, 1e-6"),
-        sa.Column("excess_w2", sa.ARRAY(sa.BigInteger), comment="sum of w^2 - 1, 1e-3"),
-        sa.Column("excess_w2y", sa.ARRAY(sa.BigInteger), comment="sum of (w^2 - 1) outcome, 1e-3"),
-        sa.Column("excess_w2c", sa.ARRAY(sa.BigInteger), comment="sum of (w^2 - 1) confidence, 1e-3"),
-        sa.Column("delay_buckets", sa.ARRAY(sa.SmallInteger), nullable=False, comment="label delay buckets, ascending"),
-        sa.Column("delays", sa.ARRAY(sa.BigInteger), nullable=False, comment="labels in each delay bucket"),
-    ]
