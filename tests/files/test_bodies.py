@@ -126,15 +126,18 @@ def test_parquet_values_keep_their_types(tmp_path: Path) -> None:
     assert str(second) == "{'prediction_id': '2', 'model': 'm', 'confidence': nan}"
 
 
-def test_values_inside_values_keep_their_zone(tmp_path: Path) -> None:
+def test_values_inside_values_are_exact_and_keep_their_zone(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    value = "{'at': TIMESTAMPTZ '2026-05-01 12:00:00+02', 'day': DATE '2026-05-01', 'list': [1.5::DECIMAL(3, 1)]}"
+    value = (
+        "{'at': TIMESTAMPTZ '2026-05-01 12:00:00+02', 'day': DATE '2026-05-01', 'list': [1.5::DECIMAL(3, 1)], "
+        "'single': 0.9::FLOAT}"
+    )
     duckdb.execute(f"COPY (SELECT {value} AS segments) TO '{path}'")
     ((message,), _) = messages(path, FlatFields("prediction", NOTHING))
     assert isinstance(message, dict)
     inner = message["segments"]
     assert datetime.fromisoformat(inner["at"]) == datetime(2026, 5, 1, 10, tzinfo=UTC)
-    assert (inner["day"], inner["list"]) == ("2026-05-01", [1.5])
+    assert (inner["day"], inner["list"], inner["single"]) == ("2026-05-01", [1.5], 0.9)
 
 
 @pytest.mark.parametrize("kind", ["prediction", "label"])
