@@ -69,7 +69,7 @@ class Fleet:
         with (self.logs / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 [*program, "--config", str(self.settings), *command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=self.logs,
             )  # fmt: skip
 
     def signal(self, name: str, which: signal.Signals) -> None:

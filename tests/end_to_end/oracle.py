@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.end_to_end.log import LABELS, PREDICTIONS, Message
+from tests.end_to_end.log import PREDICTIONS, Message
 
 HOUR_US = 3_600_000_000
 CUTS = ((200, "easy"), (1000, "medium"), (math.inf, "hard"))
@@ -30,20 +30,35 @@ def expected_cells(log: Iterable[Message]) -> Cells:
     """The integer sums of every cell of every pane of every series, without those that are all zero."""
     predictions: dict[str, dict[str, Any]] = {}
     labels: dict[str, tuple[Any, ...]] = {}
-    for message in log:
-        try:
-            body = json.loads(message.value)
-            if message.topic == PREDICTIONS:
-                predictions.setdefault(_id(body), _prediction(body))
-            elif message.topic == LABELS:
-                label = _label(body)
-                labels[_id(body)] = max(labels.get(_id(body), label), label)
-        except (ValueError, LookupError, TypeError, AttributeError):
-            continue
+    for name, prediction, label in filter(None, map(_read, log)):
+        if prediction is not None:
+            predictions.setdefault(name, prediction)
+        if label is not None:
+            labels[name] = max(labels.get(name, label), label)
     cells: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
     for name, prediction in predictions.items():
         _count(cells, prediction, labels.get(name))
     return {key: tuple(sums) for key, sums in cells.items() if any(sums)}
+
+
+def accepted(log: Iterable[Message]) -> dict[str, int]:
+    """How many messages are good predictions, good labels and dead letters."""
+    read = [_read(message) for message in log]
+    return {
+        "predictions": sum(each is not None and each[1] is not None for each in read),
+        "labels": sum(each is not None and each[2] is not None for each in read),
+        "dead_letters": sum(each is None for each in read),
+    }
+
+
+def _read(message: Message) -> tuple[str, dict[str, Any] | None, tuple[Any, ...] | None] | None:
+    """The id, and the prediction or the label; nothing for a message that must be rejected."""
+    try:
+        body = json.loads(message.value)
+        name = _id(body)
+        return (name, _prediction(body), None) if message.topic == PREDICTIONS else (name, None, _label(body))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def _id(body: Any) -> str:

@@ -4,18 +4,32 @@ import contextlib
 import random
 import socket
 import threading
+from dataclasses import dataclass
 
 LOOPBACK = "127.0.0.1"
+COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
+LARGE = 1000
+"""Bytes of a request that carries the rows of a batch."""
+
+
+@dataclass(slots=True)
+class _Pair:
+    """The two ends of one connection; `in_batch` from a large request to the answer to its COMMIT."""
+
+    client: socket.socket
+    server: socket.socket
+    in_batch: bool = False
 
 
 class CommitCutter:
-    """Forwards everything; while `armed`, one COMMIT in `every` loses its connection.
+    """Forwards everything; while `armed`, one batch in `every` loses its connection at its rows, and one at its COMMIT.
 
-    Half of the cuts come before the server has seen the COMMIT, half after it, so that the client cannot know.
+    Cut at its rows it is rolled back; cut at the answer to its COMMIT it is committed, and the client cannot know.
     """
 
     def __init__(self, target_port: int, seed: int, every: int = 12) -> None:
-        self.target_port, self.every, self.armed, self.cuts = target_port, every, False, 0
+        self.target_port, self.every, self.armed = target_port, every, False
+        self.rolled_back, self.committed = 0, 0
         self._rng = random.Random(seed)
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -37,19 +51,34 @@ class CommitCutter:
                 client.close()
                 continue
             server.settimeout(None)
-            threading.Thread(target=self._forward, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._forward, args=(server, client, False), daemon=True).start()
+            pair = _Pair(client, server)
+            threading.Thread(target=self._forward, args=(pair, client, server), daemon=True).start()
+            threading.Thread(target=self._forward, args=(pair, server, client), daemon=True).start()
 
-    def _forward(self, source: socket.socket, target: socket.socket, to_server: bool) -> None:
+    def _forward(self, pair: _Pair, source: socket.socket, target: socket.socket) -> None:
+        cuts = self._cuts_request if source is pair.client else self._cuts_answer
         with contextlib.suppress(OSError):
             while chunk := source.recv(1 << 16):
-                if to_server and self.armed and b"COMMIT" in chunk.upper() and self._rng.random() < 1 / self.every:
-                    self.cuts += 1
-                    if self._rng.random() < 0.5:
-                        target.sendall(chunk)
+                if cuts(pair, chunk):
                     break
                 target.sendall(chunk)
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+    def _cuts_request(self, pair: _Pair, chunk: bytes) -> bool:
+        if len(chunk) <= LARGE or pair.in_batch:
+            return False
+        pair.in_batch = True
+        cut = self.armed and self._rng.random() < 1 / self.every
+        self.rolled_back += cut
+        return cut
+
+    def _cuts_answer(self, pair: _Pair, chunk: bytes) -> bool:
+        if not (pair.in_batch and COMMITTED in chunk):
+            return False
+        pair.in_batch = False
+        cut = self.armed and self._rng.random() < 1 / self.every
+        self.committed += cut
+        return cut

@@ -57,3 +57,13 @@ def differences(expected: Cells, stored: Cells) -> str:
     keys = [key for key in expected.keys() | stored.keys() if expected.get(key) != stored.get(key)]
     shown = "\n".join(f"{key}: expected {expected.get(key)}, stored {stored.get(key)}" for key in sorted(keys)[:5])
     return f"{len(keys)} of {len(expected)} cells differ\n{shown}" if keys else ""
+
+
+def locked_out(dsn: str) -> int:
+    """How many ingest connections wait for a lock."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%ingest%'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
