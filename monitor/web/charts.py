@@ -6,6 +6,7 @@ its colour. All coordinates are in units of the view box, 360 wide: about one un
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -180,7 +181,8 @@ def confidence_histogram(reading: Reading, ident: str = "histogram") -> Figure:
 
 
 def _count_grid(x: Linear, y: Linear, step: float) -> Markup:
-    places = [round(place * step, 9) for place in range(round(y.low / step), round(y.high / step) + 1)]
+    first, last = math.ceil(y.low / step - 1e-9), math.floor(y.high / step + 1e-9)
+    places = [round(place * step, 9) for place in range(first, last + 1)]
     lines = [tag("path", d=path([(x.start, y(at)), (x.stop, y(at))]), class_="grid") for at in places]
     return join([*lines, *(tick_left(short_count(abs(at)), x.start, y(at)) for at in places)])
 

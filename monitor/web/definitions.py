@@ -66,7 +66,8 @@ DEFINITIONS = (
         "signed-gap",
         "Signed gap",
         "Mean confidence minus share right. Positive: over-confident; negative: under-confident. Faults that "
-        "cancel out over the range leave it near 0, so look at the diagram too.",
+        "cancel out over the range leave it near 0: where it is less than half of the ECE, the pages say over- and "
+        "under-confident.",
     ),
     Definition(
         "parts",

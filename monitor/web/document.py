@@ -119,7 +119,7 @@ def _row(reading: Reading, anchor: str) -> Row:
         name=reading.model,
         detail=_detail(reading),
         standing=judged,
-        leaning=leaning(reading.signed_gap) if judged.is_off else "",
+        leaning=leaning(reading.signed_gap, reading.ece) if judged.is_off else "",
         ece=ratio(reading.ece),
         interval="" if interval is None else between(interval),
         null_band=between(null_band_of(reading, "ece")),

@@ -209,7 +209,7 @@ def _row(row: SeriesRow, window: str, past: Sequence[Moment]) -> RowView:
         detail=f"{segment_text(row.segment)}; {row.signal}{source}",
         url=address_of(row, window).page(),
         standing=judged,
-        leaning=leaning(row.signed_gap) if judged.is_off else "",
+        leaning=leaning(row.signed_gap, row.ece) if judged.is_off else "",
         ece=ratio(row.ece),
         interval=between(interval) if interval is not None else "",
         null_band=between(null_band),

@@ -97,7 +97,7 @@ def sentence_of(reading: Reading, judged: Standing) -> str:
         reason = reading.missing.get("ece", "too few to say whether stated confidence holds")
         return f"({labels} over {window_text(reading.window)}): {reason}."
     place = f"the null band of {between(null_band_of(reading, 'ece'))}"
-    leans = leaning(reading.signed_gap)
+    leans = leaning(reading.signed_gap, reading.ece)
     lean = f", {leans}" if judged.is_off and leans else ""
     means = ""
     if reading.mean_confidence is not None and reading.accuracy is not None:
@@ -134,7 +134,8 @@ def _words(reading: Reading, measure: str, value: float | None) -> list[str]:
 
 def _gap_words(reading: Reading) -> list[str]:
     words = _words(reading, "signed_gap", reading.signed_gap)
-    return [leaning(reading.signed_gap) or "neither way", *words] if reading.signed_gap is not None else words
+    leans = leaning(reading.signed_gap, reading.ece)
+    return [leans, *words] if leans else words
 
 
 _MEASURES = (

@@ -55,10 +55,16 @@ def standing(ece: float | None, interval: Range | None, null_band: Range | None,
     return Standing.OUTSIDE if ece > null_band.high else Standing.WITHIN
 
 
-def leaning(signed_gap: float | None) -> str:
-    """`over-confident` for a positive gap, `under-confident` for a negative one, empty for neither."""
-    if signed_gap is None or abs(signed_gap) < 5e-4:
+def leaning(signed_gap: float | None, ece: float | None) -> str:
+    """Which way the error goes: `over-confident`, `under-confident`, or both where neither rules.
+
+    ECE is the sum of the over- and the under-confident part, the gap their difference: a gap of half the ECE means that
+    one side makes up three quarters of it. Empty for the unknown and for an ECE of nothing.
+    """
+    if signed_gap is None or ece is None or ece < 5e-4:
         return ""
+    if abs(signed_gap) < ece / 2:
+        return "over- and under-confident"
     return "over-confident" if signed_gap > 0 else "under-confident"
 
 

@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from msgspec.structs import replace
 
-from monitor.calibration.reading import Bin, Reading, ReadingSettings, Subject, read
+from monitor.calibration.reading import Bin, HistogramBin, Reading, ReadingSettings, Subject, read
 from monitor.calibration.sketch import sketch_of
 from monitor.web.charts import HEIGHT, WIDTH, confidence_histogram, reliability_diagram
 from monitor.web.svg import marker, tag
 from monitor.web.tables import data_table, figure
 from monitor.web.timeline import Moment, ece_timeline, spark_line
-from monitor.web.verdicts import Range, Standing
+from monitor.web.verdicts import Range, Standing, leaning
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -139,8 +141,6 @@ def test_texts_in_tables_and_figures_are_escaped() -> None:
 
 def bars_reading(*bins: Bin) -> Reading:
     base = reading_of([(0.5, 1.0)])
-    from msgspec.structs import replace
-
     return replace(base, bins=list(bins), n=sum(one.n for one in bins))
 
 
@@ -186,6 +186,34 @@ def test_the_histogram_draws_right_upwards_and_wrong_downwards_on_one_scale() ->
     zero = float(right.attrib["y"]) + float(right.attrib["height"])
     assert zero == float(wrong.attrib["y"])
     assert float(right.attrib["height"]) / float(wrong.attrib["height"]) == np.float64(3).item()
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+@settings(max_examples=40)
+def test_the_counts_at_the_histogram_stand_where_its_bars_would_end(right: int, wrong: int) -> None:
+    if not right + wrong:
+        return
+    base = reading_of([(0.5, 1.0)])
+    shown = confidence_histogram(replace(base, histogram=[HistogramBin(0.5, 0.55, float(right), float(wrong))]))
+    (svg,) = drawings(shown.picture)
+    heights = {e.attrib["class"]: float(e.attrib["height"]) for e in svg.iter(f"{SVG}rect")}
+    n, unit = max((right, heights.get("bar right", 0.0)), (wrong, heights.get("bar wrong", 0.0)))
+    ticks = [
+        (float(e.attrib["y"]), e.text or "")
+        for e in svg.iter(f"{SVG}text")
+        if float(e.attrib["x"]) < 48 and "transform" not in e.attrib
+    ]
+    zero = next(y for y, text in ticks if text == "0")
+    for y, text in ticks:
+        if "k" not in text:
+            assert abs(y - zero) == pytest.approx(float(text) * unit / n, abs=1.5 + unit * 0.01)
+
+
+def test_an_error_that_goes_both_ways_is_not_called_by_one() -> None:
+    assert leaning(0.1, 0.1) == "over-confident"
+    assert leaning(-0.06, 0.1) == "under-confident"
+    assert leaning(-0.03, 0.1) == "over- and under-confident"
+    assert leaning(None, None) == leaning(0.0, 0.0) == ""
 
 
 def test_without_labels_each_chart_says_so_instead_of_drawing() -> None:
