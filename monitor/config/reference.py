@@ -20,6 +20,8 @@ _EXAMPLES: Final[dict[tuple[str, ...], str]] = {
     ("kafka", "ssl_cafile"): '"/etc/caldrift/ca.pem"',
     ("kafka", "ssl_certfile"): '"/etc/caldrift/client.pem"',
     ("kafka", "ssl_keyfile"): '"/etc/caldrift/client.key"',
+    ("postgres", "app_role"): '"caldrift_service"',
+    ("postgres", "read_role"): '"grafana"',
     ("clock", "epoch"): "2026-01-01T00:00:00Z",
 }
 _EXAMPLE_DIMENSION: Final = "difficulty"
@@ -27,7 +29,7 @@ _WIDTH: Final = 116
 
 _HEAD: Final = """# Configuration
 
-<!-- Written by `caldrift config reference`. Change monitor/config/sections.py instead. -->
+<!-- Written by `caldrift config reference`. Change monitor/config instead. -->
 
 Settings come from flags (`--set KEY=VALUE`, or a command's own), then `CALDRIFT_*` variables, then one file, then the
 defaults below: the first that says something wins. The file is what `--config` or `CALDRIFT_CONFIG` names, else

@@ -1,36 +1,13 @@
 """Every setting: its type, default, bounds and meaning. The reference page and the example file are made from these."""
 
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
 
 from monitor.config.durations import Duration, parse
-
-SECRET: Final[dict[str, Any]] = {"secret": True}
-
-Count = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True)]
-Switch = Annotated[bool, Field(strict=True)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
-
-
-def _listed(value: object) -> object:
-    """One text with commas is a list: the form that other Kafka clients accept for their servers."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-Server = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/,]+):\d{1,5}$")]
-Servers = Annotated[tuple[Server, ...], BeforeValidator(_listed), Field(min_length=1)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
-
-
-class Section(BaseModel):
-    """One table of caldrift.toml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=False)
+from monitor.config.fields import FieldsSection
+from monitor.config.kinds import SECRET, Count, FieldPath, Name, Names, Number, Section, Servers, Switch, Topic, listed
 
 
 class KafkaSection(Section):
@@ -139,77 +116,14 @@ class PostgresSection(Section):
         description="Where the database is, as a libpq URI or keywords. A password must not stand in the file: give "
         "the whole DSN by environment or `dsn_file`, or use PGPASSFILE.",
     )
-
-
-FieldPath = Annotated[str, Field(pattern=r"^[^.\s][^\s]*$", max_length=200)]
-
-
-class Fields(Section):
-    """Where fields stand. One value inside signals, probabilities, interval or segments may have a key of its own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, validate_default=True)
-    __pydantic_extra__: dict[str, FieldPath] = Field(init=False)
-
-
-class PredictionFields(Fields):
-    """Where each field of a prediction stands in your message: a key, or a path of keys with dots.
-
-    A single value may be taken from elsewhere: `segments.lang = "meta.language"`, `signals.logprob = "token_p"`.
-    """
-
-    prediction_id: FieldPath = Field(
-        default="prediction_id",
-        description="Text of 1 to 256 characters that labels will name.",
+    app_role: Name | None = Field(
+        default=None,
+        description="User of the database that `db upgrade` lets read and write the tables: the one of `caldrift run`.",
     )
-    model: FieldPath = Field(default="model", description="Name of the model.")
-    model_version: FieldPath = Field(default="model_version", description="Version of the model (optional).")
-    predicted_at: FieldPath = Field(
-        default="predicted_at",
-        description="When it was predicted: RFC 3339, or milliseconds since 1970.",
+    read_role: Name | None = Field(
+        default=None,
+        description="User of the database that `db upgrade` lets read the versioned views only: Grafana's.",
     )
-    confidence: FieldPath = Field(default="confidence", description="The stated confidence, 0 to 1.")
-    signals: FieldPath = Field(default="signals", description="Further confidences, {name: 0 to 1} (optional).")
-    predicted: FieldPath = Field(default="predicted", description="The answer, to compare with a label (optional).")
-    probabilities: FieldPath = Field(default="probabilities", description="{class: probability} (optional).")
-    interval: FieldPath = Field(default="interval", description="{low, high, level} of a numeric answer (optional).")
-    segments: FieldPath = Field(default="segments", description="{dimension: value} (optional).")
-    reference: FieldPath = Field(default="reference", description="URL or short text for reviewers (optional).")
-    chain_id: FieldPath = Field(default="chain_id", description="What the steps of one chain share (optional).")
-    step: FieldPath = Field(default="step", description="Number of the step in its chain (optional).")
-
-
-class LabelFields(Fields):
-    """Where each field of a label stands in your message."""
-
-    prediction_id: FieldPath = Field(default="prediction_id", description="The prediction that is judged.")
-    model: FieldPath = Field(default="model", description='Name of the model; needed only with id_scope = "model".')
-    labelled_at: FieldPath = Field(
-        default="labelled_at",
-        description="When it was judged: RFC 3339, or milliseconds since 1970.",
-    )
-    correct: FieldPath = Field(default="correct", description="Whether it was right: true, false, or a share 0 to 1.")
-    label: FieldPath = Field(
-        default="label",
-        description="The true answer, compared with `predicted` or `probabilities`.",
-    )
-    value: FieldPath = Field(default="value", description="The true number, compared with `interval`.")
-    retract: FieldPath = Field(default="retract", description="true takes the label back.")
-    version: FieldPath = Field(
-        default="version",
-        description="Whole number >= 0; the greatest version wins (optional).",
-    )
-    source: FieldPath = Field(default="source", description="Who judged: human, user, judge, complaint... (optional).")
-    propensity: FieldPath = Field(
-        default="propensity",
-        description="Chance that this prediction was chosen for labelling (optional).",
-    )
-
-
-class FieldsSection(Section):
-    """Names of your fields."""
-
-    prediction: PredictionFields = Field(default=PredictionFields(), description="Fields of a prediction.")
-    label: LabelFields = Field(default=LabelFields(), description="Fields of a label.")
 
 
 class EventsSection(Section):
@@ -283,7 +197,7 @@ class SegmentsSection(Section):
 class WindowsSection(Section):
     """Rolling windows over prediction time."""
 
-    lengths: Annotated[tuple[Duration, ...], BeforeValidator(_listed)] = Field(
+    lengths: Annotated[tuple[Duration, ...], BeforeValidator(listed)] = Field(
         default=(parse("1d"), parse("7d"), parse("30d")),
         min_length=1,
         max_length=16,
@@ -428,8 +342,3 @@ class Settings(Section):
     readings: ReadingsSection = Field(default=ReadingsSection(), description="Readings.")
     web: WebSection = Field(default=WebSection(), description="Pages.")
     clock: ClockSection = Field(default=ClockSection(), description="Clock.")
-
-
-def epoch_of(clock: ClockSection, now: datetime) -> datetime:
-    """Where the service's clock starts when it starts at `now`."""
-    return clock.epoch or now

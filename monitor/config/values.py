@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from monitor.calibration.cells import Edges
 from monitor.calibration.reading import ReadingSettings
-from monitor.config.sections import Section, Settings
+from monitor.config.kinds import Section
+from monitor.config.sections import Settings
 from monitor.events.mapping import FieldMapping, MessageKind, field_mapping
 from monitor.events.rules import EventRules
 from monitor.rolling.bound import SeriesBound
