@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,14 @@ def test_a_column_is_its_bytes_read_back(values: list[int], before: bytes) -> No
     again, end = from_bytes(before + body + b"rest", len(before), len(column))
     assert again.tolist() == values
     assert end == len(before) + len(body)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+@pytest.mark.parametrize("low", [0, -7, 10**12])
+def test_numbers_at_the_edge_of_a_width_are_read_back(bits: int, low: int) -> None:
+    for spread in (2**bits - 1, 2**bits, 2**bits + 1):
+        column = np.array([low, low + spread, low + 1], np.int64)
+        assert from_bytes(to_bytes(column), 0, 3)[0].tolist() == column.tolist()
 
 
 def test_small_numbers_and_whole_billions_take_a_byte_each() -> None:

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.calibration.sketch import Row
-from monitor.events.messages import Label, LabelKind, Prediction, label_order
+from monitor.events.messages import Interval, Label, LabelKind, Prediction, label_order
 from monitor.rolling.arrivals import MAX_SOURCES
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.rendezvous import Joined, Rendezvous, series_sketches
@@ -82,6 +83,24 @@ def test_the_first_prediction_of_an_id_wins() -> None:
     (name, sketch), *others = series_sketches(join([first, second]), "confidence").items()
     assert (name.model, others) == ("m", [])
     assert sketch.total(Row.N_PRED) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Prediction("a", "n", HOUR, 0.9, signals={"x": 0.5}),
+        Prediction("a", "m", HOUR + 1, 0.9, signals={"x": 0.5}),
+        Prediction("a", "m", HOUR, 0.8, signals={"x": 0.5}),
+        Prediction("a", "m", HOUR, 0.9, signals={"x": 0.6}),
+        Prediction("a", "m", HOUR, 0.9, signals={"x": 0.5}, predicted="cat"),
+        Prediction("a", "m", HOUR, 0.9, signals={"x": 0.5}, probabilities={"cat": 1.0}),
+        Prediction("a", "m", HOUR, 0.9, signals={"x": 0.5}, interval=Interval(0.0, 1.0, 0.9)),
+    ],
+)
+def test_a_prediction_that_differs_in_anything_is_a_conflict(other: Prediction) -> None:
+    first = Prediction("a", "m", HOUR, 0.9, signals={"x": 0.5})
+    assert join([first, other]).counts["prediction_conflict"] == 1
+    assert join([first, first]).counts["duplicate_prediction"] == 1
 
 
 def test_ids_scoped_by_model_keep_models_apart() -> None:
