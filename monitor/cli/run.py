@@ -49,29 +49,37 @@ def _run_on_servers(settings: "Settings", stop: "threading.Event") -> int:
     from monitor.cli.service import Plan, Service
     from monitor.web.server import listen
 
-    _require_schema(settings.postgres.dsn, stop)
+    if not _wait_for_schema(settings.postgres.dsn, stop):
+        return 0
     with listen(settings.web.host, settings.web.port) as listener:
         plan = Plan(settings, settings.ingest.processes, listener)
         return Service(plan, None, stop).run()
 
 
-def _require_schema(dsn: str, stop: "threading.Event") -> None:
+def _wait_for_schema(dsn: str, stop: "threading.Event") -> bool:
+    """Wait for Postgres and look at its revision; returns False when stopped meanwhile. Raises Refused below head."""
     import logging
 
-    from monitor.errors import Refused
+    from monitor.errors import Refused, Unavailable
     from monitor.postgres.database import connect_waiting
     from monitor.postgres.migration import current, engine_of, head
 
     say = logging.getLogger("caldrift.supervisor").warning
-    connect_waiting(
-        dsn, "caldrift run", sleep=lambda seconds: _sleep(stop, seconds), say=say, stopped=stop.is_set
-    ).close()
+    try:
+        connect_waiting(
+            dsn, "caldrift run", sleep=lambda pause: _sleep(stop, pause), say=say, stopped=stop.is_set
+        ).close()
+    except Unavailable:
+        if stop.is_set():
+            return False
+        raise
     with engine_of(dsn).connect() as connection:
         found, wanted = current(connection), head()
     if found != wanted:
         raise Refused(
             f"the database is at revision {found or 'none'} and this version needs {wanted}: run `caldrift db upgrade`"
         )
+    return True
 
 
 def _sleep(stop: "threading.Event", seconds: float) -> None:
