@@ -116,19 +116,24 @@ def two_owners(scene: Scene, patience: float = PATIENCE_SECONDS) -> str:
     Returns the complaint. Raises TimeoutError when the service does not come to an end.
     """
     half = len(scene.log) // 2
+    later = scene.log[half:]
+    contested = [each for each in later if each.topic == PREDICTIONS and each.part == 0][:100]
     scene.fleet.start("first", "ingest")
     scene.fleet.start("evaluate", "evaluate")
     publish(scene.broker, scene.topics, scene.log[:half])
-    wait_for(lambda: sum(offsets(scene.direct_dsn).values()) > 0, patience, "the first batch")
+    halfway = Counter((scene.topics[each.topic != PREDICTIONS], each.part) for each in scene.log[:half])
+    wait_for(lambda: offsets(scene.direct_dsn) == halfway, patience, "the first half")
     with psycopg.connect(scene.direct_dsn) as blocker:
         blocker.execute("LOCK TABLE pair IN EXCLUSIVE MODE")
-        publish(scene.broker, scene.topics, scene.log[half:])
+        publish(scene.broker, scene.topics, contested)
         wait_for(lambda: locked_out(scene.direct_dsn) >= 1, patience, "the first owner in the middle of a batch")
         scene.fleet.signal("first", signal.SIGSTOP)
         scene.fleet.start("second", "ingest")
-        wait_for(lambda: locked_out(scene.direct_dsn) >= 2, patience, "the second owner behind the first")
-        time.sleep(3)  # the second owner reads and decodes the same messages
+        wait_for(lambda: '"partitions": ["' in scene.fleet.log_of("second"), patience, "a second owner")
+        time.sleep(3)  # it reads and decodes the same messages
     scene.fleet.signal("first", signal.SIGCONT)
+    chosen = {id(each) for each in contested}
+    publish(scene.broker, scene.topics, [each for each in later if id(each) not in chosen])
     wait_for(scene.is_done, patience, "everything joined")
     return scene.complaint()
 
