@@ -2,7 +2,7 @@
 
 
 class CaldriftError(Exception):
-    """Any failure that caldrift foresees. Its text is one sentence for a person: what, where, what is allowed, what came."""
+    """Any failure that caldrift foresees. Its text tells a person what, where, what is allowed, what came."""
 
 
 class BadInput(CaldriftError):
@@ -30,4 +30,4 @@ class Unavailable(CaldriftError):
 
 
 class Refused(CaldriftError):
-    """Going on would spoil what is stored (another cluster's offsets, a lost offset, a flood of bad input): stop, and say so."""
+    """Going on would spoil what is stored (another cluster's offsets, a lost offset, a flood of bad input): stop."""
