@@ -138,17 +138,20 @@ class _Cells:
     def labelled(self, outcome: Floats, label: LabelColumns, group: Int16s, sign: int) -> Part:
         """What the labels with an outcome add, or with the sign -1 take away."""
         y = outcome[self.row]
-        kept = np.flatnonzero(~np.isnan(y))
+        known = ~np.isnan(y)
+        kept = slice(None) if known.all() else np.flatnonzero(known)
         row = self.row[kept]
         sums = contributions(
             self.confidence[kept],
             y[kept],
-            predicted=np.zeros(len(kept), np.bool_),
+            predicted=np.zeros(len(row), np.bool_),
             propensity=None if label.propensity is None else label.propensity[row],
         )
         segment_set, signal, pane, cell = (column[kept] for column in self.keys)
         added = _LABEL_ROWS if label.propensity is None else range(Row.N, ROWS)
-        return (segment_set, signal, group[row], pane, cell), {place: sign * sums[place] for place in added}
+        return (segment_set, signal, group[row], pane, cell), {
+            place: sums[place] if sign > 0 else -sums[place] for place in added
+        }
 
 
 def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
