@@ -104,8 +104,8 @@ def _messages(
     settings: "Settings", files: "dict[MessageKind, Source]", told: "Told", refused: "Rejections"
 ) -> "Iterator[Outgoing]":
     from monitor.config.values import event_rules, segment_scheme
-    from monitor.files.bodies import FlatFields
     from monitor.files.events import prediction_fields
+    from monitor.files.fields import FlatFields
     from monitor.files.replay import merged, outgoing
 
     rules = event_rules(settings)

@@ -13,7 +13,8 @@ from monitor.events.decoding import (
 )
 from monitor.events.messages import Label, Prediction, Rejected
 from monitor.events.rules import EventRules
-from monitor.files.bodies import Bodies, FlatFields, bodies
+from monitor.files.bodies import Bodies, bodies
+from monitor.files.fields import FlatFields
 from monitor.files.formats import Source
 from monitor.files.rows import BadRow, Told
 from monitor.rolling.segments import SegmentScheme

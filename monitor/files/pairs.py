@@ -14,7 +14,7 @@ from monitor.calibration.sketch import ROWS, Sketch, contributions, gather
 from monitor.errors import BadInput
 from monitor.events.checks import share, text
 from monitor.events.mapping import look_up
-from monitor.files.bodies import number_of, switch_of, typed
+from monitor.files.fields import number_of, switch_of, typed
 from monitor.files.formats import Format, Source
 from monitor.files.rows import BadRow, Records, Told, encodable, lines, records
 from monitor.files.slices import Segment, Slices

@@ -10,7 +10,8 @@ import msgspec
 
 from monitor.events.checks import microseconds
 from monitor.events.mapping import FieldMapping, MessageKind, look_up
-from monitor.files.bodies import FlatFields, bodies
+from monitor.files.bodies import bodies
+from monitor.files.fields import FlatFields
 from monitor.files.formats import Source
 from monitor.files.rejections import Rejections
 from monitor.files.rows import Told

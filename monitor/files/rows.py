@@ -146,25 +146,41 @@ def _header(file: Source, reader: "Reader") -> tuple[str, ...]:
 
 def _read_run(reader: "Reader", chunk: Records) -> bool:
     """Fill a run from the reader; true at the end of the file."""
-    width = len(chunk.columns)
     while len(chunk.rows) < CHUNK and len(chunk.bad) < CHUNK:
-        row = reader.line_num + 1
+        start, wanted = reader.line_num + 1, CHUNK - len(chunk.rows)
+        batch: list[list[str]] = []
         try:
-            for record in itertools.islice(reader, CHUNK - len(chunk.rows)):
-                if len(record) == width:
-                    chunk.rows.append(row)
-                    chunk.values.append(tuple(record))
-                elif record:
-                    words = f"the row must have {width} fields as the header has, got {len(record)}"
-                    chunk.bad.append(BadRow(row, "schema", words))
-                row = reader.line_num + 1
-            return len(chunk.rows) < CHUNK
+            batch.extend(itertools.islice(reader, wanted))  # what came before a failure stays in the list
+            _take(batch, start, chunk, plain=reader.line_num + 1 - start == len(batch))
+            if len(batch) < wanted:
+                return True
         except csv.Error as failure:
+            row = _take(batch, start, chunk)
             chunk.bad.append(BadRow(row, "undecodable", f"the row is no CSV: {failure}"))
         except Damaged as failure:
+            row = _take(batch, start, chunk)
             chunk.bad.append(_damaged(row, failure))
             return True
     return False
+
+
+def _take(batch: list[list[str]], start: int, chunk: Records, *, plain: bool = False) -> int:
+    """Add records of which the first begins at line `start`; the line after them. `plain`: each is one line."""
+    width = len(chunk.columns)
+    if plain and set(map(len, batch)) == {width}:
+        chunk.rows.extend(range(start, start + len(batch)))
+        chunk.values.extend(map(tuple, batch))
+        return start + len(batch)
+    row = start
+    for record in batch:
+        if len(record) == width:
+            chunk.rows.append(row)
+            chunk.values.append(tuple(record))
+        elif record:
+            words = f"the row must have {width} fields as the header has, got {len(record)}"
+            chunk.bad.append(BadRow(row, "schema", words))
+        row += 1 + sum(field.count("\n") for field in record)
+    return row
 
 
 def encodable(values: tuple[object, ...]) -> bool:

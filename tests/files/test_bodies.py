@@ -6,11 +6,15 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.events.mapping import MessageKind, field_mapping
-from monitor.files.bodies import FlatFields, bodies
+from monitor.files.bodies import bodies, bodies_of
+from monitor.files.bulk import BulkWriter
+from monitor.files.fields import FlatFields, columns_of
 from monitor.files.formats import source
-from monitor.files.rows import BadRow
+from monitor.files.rows import BadRow, Records
 
 NOTHING = field_mapping("prediction", {})
 
@@ -138,6 +142,58 @@ def test_values_inside_values_are_exact_and_keep_their_zone(tmp_path: Path) -> N
     inner = message["segments"]
     assert datetime.fromisoformat(inner["at"]) == datetime(2026, 5, 1, 10, tzinfo=UTC)
     assert (inner["day"], inner["list"], inner["single"]) == ("2026-05-01", [1.5], 0.9)
+
+
+NAMES = (
+    "prediction_id",
+    "confidence",
+    "predicted_at",
+    "step",
+    "segments.lang",
+    "segments.size",
+    "signals.x",
+    "reference",
+)
+FLAT = FlatFields("prediction", NOTHING, numeric_segments=frozenset({"size"}))
+ODD = ["", "0", "1", "0.25", "nan", "inf", "1_0", "x", "1e-3", " 2", "-0.0", "null"]
+CELL = st.one_of(st.sampled_from(ODD), st.text(max_size=3))
+    st.sampled_from(["", "0", "1", "0.25", "nan", "inf", "1_0", "x", "1e-3", " 2", "-0.0", "null"]), st.text(max_size=3)
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(*[CELL] * len(NAMES)), min_size=1, max_size=4))
+def test_a_column_at_a_time_or_a_row_at_a_time_the_messages_say_the_same(rows: list[tuple[str, ...]]) -> None:
+    columns = list(columns_of(NAMES, FLAT, text=True))
+    quick = BulkWriter(columns).bodies(rows)
+    if quick is None:
+        return
+    slow = bodies_of(Records(NAMES, list(range(len(rows))), list(rows), []), columns, text=True)
+    assert not slow.bad
+    assert [json.loads(body) for body in quick] == [json.loads(body) for body in slow.bodies]
+
+
+def test_a_run_of_good_rows_takes_the_quick_way() -> None:
+    columns = list(columns_of(NAMES, FLAT, text=True))
+    rows = [("a", "0.5", "1780000000000", "3", "de", "7", "", ""), ("b", "1", "1780000000001", "", "", "", "0.1", "r")]
+    quick = BulkWriter(columns).bodies(rows)
+    assert quick is not None
+    assert [json.loads(body) for body in quick] == [
+        {
+            "prediction_id": "a",
+            "confidence": 0.5,
+            "predicted_at": 1780000000000,
+            "step": 3,
+            "segments": {"lang": "de", "size": 7},
+        },
+        {
+            "prediction_id": "b",
+            "confidence": 1,
+            "predicted_at": 1780000000001,
+            "signals": {"x": 0.1},
+            "reference": "r",
+        },
+    ]
 
 
 @pytest.mark.parametrize("kind", ["prediction", "label"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.events.mapping import MessageKind, field_mapping
-from monitor.files.bodies import FlatFields
+from monitor.files.fields import FlatFields
 from monitor.files.formats import source
 from monitor.files.rejections import Rejections
 from monitor.files.replay import Outgoing, merged, outgoing
