@@ -193,8 +193,7 @@ def new_node(folder: Path, lib: Path) -> RealKafka:
         "kafka.tools.StorageTool",
         "format",
         "--standalone",
-        "-t",
-        cluster_id,
+        f"--cluster-id={cluster_id}",
     ]
     result = subprocess.run(
         [*command, "-c", "server.properties"],

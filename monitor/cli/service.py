@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,7 @@ from monitor.config.connections import kafka_access
 from monitor.config.sections import Settings
 from monitor.demo.embedded import EmbeddedServers
 from monitor.demo.ports import LOOPBACK
-from monitor.errors import CaldriftError
+from monitor.errors import CaldriftError, Unavailable
 from monitor.kafka.topics import create_topics, topic_spans
 from monitor.postgres.database import answering, connect
 from monitor.postgres.offsets import Reader, begin, read_offsets
@@ -26,8 +27,10 @@ log = logging.getLogger("caldrift.supervisor")
 
 TICK_SECONDS: Final = 0.05
 DRAIN_PATIENCE_SECONDS: Final = 10.0
+MEMORY_SECONDS: Final = 10.0
+MEMORY_BOUND: Final = 1 << 30
+"""Bytes of the embedded broker after which its growth is worth a warning: some three million messages."""
 EXIT_PARTIAL: Final = 4
-EXIT_INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ class Service:
         self._supervisor = Supervisor(plan.roles())
         self._ready = False
         self._page = threading.Event()
+        self._adopted = True
+        self._memory_due = 0.0
+        self._memory_bound = MEMORY_BOUND
 
     def run(self) -> int:
         """Keep every role and server running; returns the exit status once all roles have stopped.
@@ -151,11 +157,30 @@ class Service:
         mended = self._servers.mend_postgres()
         if not self._servers.broker.server.is_alive:
             self._supervisor.stop(*self._plan.ingest, seconds=2.0)
-            self._servers.mend_broker()
-            self.adopt_broker(self._servers)
+            self._adopted = not self._servers.mend_broker()
+        if not self._adopted:
+            try:
+                self.adopt_broker(self._servers)
+            except Unavailable as failure:
+                log.warning("waiting", extra={"cause": str(failure)})
+                self._stop.wait(1.0)
+                return mended
             self._supervisor.resume(*self._plan.ingest)
-            mended = True
+            self._adopted = mended = True
+        self._watch_broker_memory(self._servers)
         return mended
+
+    def _watch_broker_memory(self, servers: EmbeddedServers) -> None:
+        """Warn when the embedded broker, which forgets nothing, has grown past a bound, and at each doubling."""
+        now = time.monotonic()
+        if now < self._memory_due:
+            return
+        self._memory_due = now + MEMORY_SECONDS
+        held = servers.broker_memory()
+        if held > self._memory_bound:
+            self._memory_bound *= 2
+            said = "the embedded broker keeps every message in memory; stop and start to empty it"
+            log.warning(said, extra={"megabytes": held >> 20})
 
     def adopt_broker(self, servers: EmbeddedServers) -> None:
         """Make a fresh broker the one that the offsets speak of, with both topics, empty."""

@@ -47,6 +47,7 @@ class EmbeddedServers:
             return False
         log.warning("ended", extra={"server": "postgres", "last_words": self.postgres.server.last_words(2)})
         self.postgres.stop()
+        self.ledger.await_end("postgres")
         wanted = self.postgres.port
         self.postgres = start_postgres(self.folder / "postgres", wanted, hasty=self.hasty)
         self.record()
@@ -59,11 +60,20 @@ class EmbeddedServers:
             return False
         log.warning("ended", extra={"server": "broker", "last_words": self.broker.server.last_words(2)})
         self.broker.stop()
+        self.ledger.await_end("broker")
         wanted = self.broker.port
         self.broker = start_broker(self.folder / "broker", wanted)
         self.record()
         _same_port("the broker", wanted, self.broker.port)
         return True
+
+    def broker_memory(self) -> int:
+        """Bytes of memory that the broker holds now, nearly all of it messages; 0 when it has ended."""
+        try:
+            pages = int(Path(f"/proc/{self.broker.server.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def publish(self, web: str, pids: Mapping[str, int]) -> None:
         """Write servers.json, which `--embedded DIR` reads: the service is ready."""

@@ -67,6 +67,11 @@ class Ledger:
         if self.entries.pop(name, None) is not None:
             self._write()
 
+    def await_end(self, name: str, seconds: float = 15.0) -> None:
+        """Wait until a recorded process is gone: a server whose guard was killed outlives it for a moment."""
+        if name in self.entries:
+            _wait([self.entries[name]], seconds)
+
     def clear(self) -> None:
         """Every process has ended in order."""
         self.entries.clear()

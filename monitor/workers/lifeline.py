@@ -26,9 +26,9 @@ def watch(on_end: Callable[[], None], grace_seconds: float = GRACE_SECONDS) -> t
 
 
 def stop_event(*, supervised: bool) -> threading.Event:
-    """An event that is set at SIGTERM, at SIGINT and, in a supervised process, when the supervisor ends.
+    """An event that is set at SIGTERM, SIGINT, SIGHUP and, in a supervised process, when the supervisor ends.
 
-    Call it from the main thread, once. A second SIGINT or SIGTERM ends the process at once with exit status 130.
+    Call it from the main thread, once. A second such signal ends the process at once with exit status 130.
     """
     event = threading.Event()
 
@@ -39,6 +39,8 @@ def stop_event(*, supervised: bool) -> threading.Event:
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to go on without the terminal
+        signal.signal(signal.SIGHUP, handle)
     if supervised:
         watch(event.set)
     return event

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from monitor.demo.events import PREDICTION, messages
@@ -83,10 +84,10 @@ class Run:
         found: dict[str, int] = json.loads((self.folder / "servers.json").read_text())["pids"]
         return found
 
-    def kill(self, role: str) -> None:
-        """SIGKILL one process, and wait until the service has another in its place."""
+    def kill(self, role: str, *, guard: bool = False) -> None:
+        """SIGKILL one process, or the guard of a server, and wait until the service has another in its place."""
         old = self.pids()[role]
-        os.kill(old, signal.SIGKILL)
+        os.kill(psutil.Process(old).ppid() if guard else old, signal.SIGKILL)
         deadline = time.monotonic() + 60
         while self.pids().get(role, old) == old:
             assert time.monotonic() < deadline, f"{role} did not come back {self.log()}"
@@ -175,6 +176,8 @@ def test_whatever_process_is_killed_a_second_replay_gives_the_same_numbers(folde
         before = run.readings()
         for role in ("web", "evaluate", "ingest-2", "postgres", "broker"):
             run.kill(role)
+        for role in ("postgres", "broker"):
+            run.kill(role, guard=True)
         run.replay(files)
         assert run.readings() == before
         run.process.kill()
