@@ -133,10 +133,10 @@ def _schema(dsn: str, connection: "Connection") -> Iterator[Finding]:
 
 def _stored(settings: "Settings", connection: "Connection") -> Iterator[Finding]:
     """What the tables say of the service: its processes, its dead letters, dimensions that nobody cut."""
-    from monitor.postgres import dead_letters, health, pages
+    from monitor.postgres import dead_letters, health, pipeline
 
     silent: dict[str, float] = {}
-    for beat in pages.beats(connection):
+    for beat in pipeline.beats(connection):
         silent[beat.name] = min(beat.silent_seconds, silent.get(beat.name, beat.silent_seconds))
     yield from (findings.heartbeat(role, silent.get(role)) for role in ROLES)
     letters = dead_letters.counts(connection)

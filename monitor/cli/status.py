@@ -106,10 +106,11 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
     """The status now. A broker that is away leaves the lag as the intake last saw it."""
     from monitor.config.connections import kafka_access
     from monitor.errors import Refused, Unavailable
-    from monitor.postgres import dead_letters, pages
+    from monitor.postgres import dead_letters, pipeline
+    from monitor.postgres.offsets import read_offsets
     from monitor.workers.progress import published
 
-    stored = pages.partitions(connection, settings.kafka.group_id)
+    stored = read_offsets(connection, settings.kafka.group_id)
     ends = {(row.topic, row.part): row.high_water for row in stored if row.high_water is not None}
     unreachable = None
     try:
@@ -117,7 +118,7 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
     except (Unavailable, Refused) as failure:
         unreachable = str(failure)
     offsets = {(row.topic, row.part): row.next_offset for row in stored}
-    progress = pages.progress(connection)
+    progress = pipeline.progress(connection)
     return Status(
         lag={name: _lag(topic, ends, offsets) for name, topic in zip(NAMES, _topics(settings), strict=True)},
         deltas_waiting=progress.deltas_waiting,
@@ -125,7 +126,7 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
         applied_at=progress.applied_at,
         evaluated_at=progress.evaluated_at,
         dead_letters=dead_letters.counts(connection),
-        processes={f"{beat.name} {beat.instance}": beat.silent_seconds for beat in pages.beats(connection)},
+        processes={f"{beat.name} {beat.instance}": beat.silent_seconds for beat in pipeline.beats(connection)},
         unreachable=unreachable,
     )
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from monitor.calibration.reading import reading_from_json
+from monitor.postgres import listings
 from monitor.postgres import pages as stored
 from monitor.postgres.database import Connection
 from monitor.web.connections import Connections
@@ -32,6 +33,7 @@ def router(connections: Connections, options: WebOptions) -> APIRouter:
     routes = APIRouter(prefix="/api/v1")
     _add_lists(routes, connections, options)
     _add_readings(routes, connections, options)
+    _add_bins(routes, connections, options)
     return routes
 
 
@@ -50,7 +52,7 @@ def _add_lists(routes: APIRouter, connections: Connections, options: WebOptions)
         """The newest reading of every series in one window."""
         chosen = _selection(options, window, model, signal, search, any_source=sources == "all")
         with connections.reading() as connection:
-            return _readings(stored.latest_bodies(connection, chosen, limit=limit, offset=offset))
+            return _readings(listings.latest_bodies(connection, chosen, limit=limit, offset=offset))
 
     @routes.get("/series.csv")
     def series_csv(
@@ -66,7 +68,7 @@ def _add_lists(routes: APIRouter, connections: Connections, options: WebOptions)
         """The same as a table, worst first."""
         chosen = _selection(options, window, model, signal, search, any_source=sources == "all")
         with connections.reading() as connection:
-            rows = stored.latest_rows(connection, chosen, rank=rank, limit=limit)
+            rows = listings.latest_rows(connection, chosen, rank=rank, limit=limit)
         heads = (
             "model",
             "signal",
@@ -90,10 +92,10 @@ def _add_lists(routes: APIRouter, connections: Connections, options: WebOptions)
         return table("series.csv", heads, lines)
 
 
-def _selection(options: WebOptions, window: str, *texts: str, any_source: bool) -> stored.Selection:
+def _selection(options: WebOptions, window: str, *texts: str, any_source: bool) -> listings.Selection:
     """`texts` are model, signal and search, empty where not given."""
     model, signal, search = (text or None for text in texts)
-    return stored.Selection(
+    return listings.Selection(
         window or options.windows[0], options.min_labels, model, signal, search, any_source=any_source
     )
 
@@ -144,6 +146,8 @@ def _add_readings(routes: APIRouter, connections: Connections, options: WebOptio
         )  # fmt: skip
         return table("readings.csv", heads, lines)
 
+
+def _add_bins(routes: APIRouter, connections: Connections, options: WebOptions) -> None:
     @routes.get("/bins.csv")
     def bins_csv(
         *,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from monitor.postgres.pages import DeadLetter, DeadLetterCount
+from monitor.postgres.pipeline import DeadLetter, DeadLetterCount
 from monitor.web.scales import plain
 from monitor.web.sentences import plural
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -15,8 +15,11 @@ from prometheus_client.exposition import choose_encoder
 from monitor import metrics
 from monitor.errors import Unavailable
 from monitor.metrics import Sample
-from monitor.postgres import pages as stored
-from monitor.postgres.pages import Beat, Count, DeadLetterCount, MetricRow, Partition, Progress
+from monitor.postgres import listings, pipeline
+from monitor.postgres.counts import read_counts
+from monitor.postgres.listings import MetricRow
+from monitor.postgres.offsets import StoredOffset, read_offsets
+from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
 from monitor.web.connections import Connections
 from monitor.web.layout import VERSION
 from monitor.web.options import WebOptions
@@ -30,9 +33,9 @@ class Snapshot:
 
     series: Sequence[MetricRow]
     active: dict[str, int]
-    partitions: Sequence[Partition]
+    partitions: Sequence[StoredOffset]
     dead_letters: Sequence[DeadLetterCount]
-    counts: Sequence[Count]
+    counts: Mapping[tuple[str, str], int]
     beats: Sequence[Beat]
     progress: Progress
 
@@ -63,18 +66,21 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
         shown = [
             row
             for window in options.windows
-            for row in stored.metric_rows(
-                connection, stored.Selection(window, options.min_labels), options.main_signal, options.max_metric_series
+            for row in listings.metric_rows(
+                connection,
+                listings.Selection(window, options.min_labels),
+                options.main_signal,
+                options.max_metric_series,
             )
         ]
         return Snapshot(
             series=shown,
-            active=stored.active_series(connection),
-            partitions=stored.partitions(connection, options.group_id),
-            dead_letters=stored.dead_letter_counts(connection),
-            counts=stored.counts(connection),
-            beats=stored.beats(connection),
-            progress=stored.progress(connection),
+            active=listings.active_series(connection),
+            partitions=read_offsets(connection, options.group_id),
+            dead_letters=pipeline.dead_letter_counts(connection),
+            counts=read_counts(connection),
+            beats=pipeline.beats(connection),
+            progress=pipeline.progress(connection),
         )
 
 
@@ -103,8 +109,8 @@ def _intake(found: Snapshot) -> Iterator[Sample]:
         yield Sample(metrics.LAST_BATCH, (topic,), max(partition.updated_at for partition in of_topic).timestamp())
     for letters in found.dead_letters:
         yield Sample(metrics.DEAD_LETTERS, (letters.topic, letters.reason), letters.n)
-    for count in found.counts:
-        yield Sample(metrics.EVENTS, (count.model, count.name), count.n)
+    for (name, model), n in found.counts.items():
+        yield Sample(metrics.EVENTS, (model, name), n)
     progress = found.progress
     yield Sample(metrics.CLOCK, (), progress.now.timestamp())
     yield Sample(metrics.DELTAS, (), progress.deltas_waiting)

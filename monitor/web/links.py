@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from monitor.errors import BadInput
-from monitor.postgres.pages import SeriesKey, SeriesRow
+from monitor.postgres.listings import SeriesRow
+from monitor.postgres.pages import SeriesKey
 
 
 @dataclass(frozen=True, slots=True)

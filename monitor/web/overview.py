@@ -9,7 +9,10 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from monitor.postgres.pages import Beat, DeadLetterCount, Partition, PastReading, Progress, SeriesRow, Totals
+from monitor.postgres.listings import SeriesRow, Totals
+from monitor.postgres.offsets import StoredOffset
+from monitor.postgres.pages import PastReading
+from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
 from monitor.web import sentences
 from monitor.web.links import OverviewAddress, address_of, segment_text
 from monitor.web.options import WebOptions
@@ -36,7 +39,7 @@ class Found:
     past: Sequence[PastReading]
     models: Sequence[str]
     signals: Sequence[str]
-    partitions: Sequence[Partition]
+    partitions: Sequence[StoredOffset]
     dead_letters: Sequence[DeadLetterCount]
     beats: Sequence[Beat]
     progress: Progress

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from monitor.errors import BadInput
+from monitor.postgres import listings, pipeline
 from monitor.postgres import pages as stored
+from monitor.postgres.offsets import read_offsets
 from monitor.web import overview, seriespage
 from monitor.web.connections import Connections
 from monitor.web.deadletters import PAGE_SIZE as LETTERS
@@ -52,7 +54,7 @@ def add_overview(routes: APIRouter, connections: Connections, layout: Layout, op
         address = OverviewAddress(
             window or options.windows[0], model, signal, search, sources, rank, page, refresh=refresh == "on"
         )
-        chosen = stored.Selection(
+        chosen = listings.Selection(
             address.window,
             options.min_labels,
             model or None,
@@ -61,17 +63,17 @@ def add_overview(routes: APIRouter, connections: Connections, layout: Layout, op
             any_source=sources == "all",
         )
         with connections.reading() as connection:
-            listed = stored.overview_page(connection, chosen, options.main_signal, rank, overview.place_of(page))
+            listed = listings.overview_page(connection, chosen, options.main_signal, rank, overview.place_of(page))
             found = overview.Found(
                 rows=listed.rows,
                 totals=listed.totals,
                 past=stored.recent(connection, [row.series for row in listed.rows], address.window),
-                models=stored.models(connection),
-                signals=stored.signals(connection),
-                partitions=stored.partitions(connection, options.group_id),
-                dead_letters=stored.dead_letter_counts(connection),
-                beats=stored.beats(connection),
-                progress=stored.progress(connection),
+                models=listings.models(connection),
+                signals=listings.signals(connection),
+                partitions=read_offsets(connection, options.group_id),
+                dead_letters=pipeline.dead_letter_counts(connection),
+                beats=pipeline.beats(connection),
+                progress=pipeline.progress(connection),
             )
         view = overview.view_of(found, address, options)
         return layout.page(request, "overview.html", view=view, here="/", refresh=address.refresh)
@@ -115,7 +117,7 @@ def add_series(routes: APIRouter, connections: Connections, layout: Layout, opti
                 past=stored.history(connection, key.series, address.window, address.as_of),
                 windows=stored.windows_of(connection, key.series),
                 neighbours=stored.neighbours(connection, key, limit=seriespage.NEIGHBOURS + 1),
-                progress=stored.progress(connection),
+                progress=pipeline.progress(connection),
             )
         view = seriespage.view_of(found, address, options)
         return layout.page(request, "series.html", view=view, here="", refresh=address.refresh)
@@ -129,8 +131,8 @@ def add_others(routes: APIRouter, connections: Connections, layout: Layout) -> N
         request: Request, reason: Text = "", before: Annotated[int | None, Query(ge=0)] = None
     ) -> HTMLResponse:
         with connections.reading() as connection:
-            counts = stored.dead_letter_counts(connection)
-            rows = stored.dead_letters(connection, reason=reason or None, before=before, limit=LETTERS + 1)
+            counts = pipeline.dead_letter_counts(connection)
+            rows = pipeline.dead_letters(connection, reason=reason or None, before=before, limit=LETTERS + 1)
         view = dead_letter_view(counts, rows, reason)
         return layout.page(request, "dead_letters.html", view=view, here="/dead-letters")
 

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from monitor.postgres.pages import Beat, Partition, Progress, Totals
+from monitor.postgres.listings import Totals
+from monitor.postgres.offsets import StoredOffset
+from monitor.postgres.pipeline import Beat, Progress
 from monitor.web.scales import duration_text, instant_text, plain, window_text
 from monitor.web.svg import tag
 from monitor.web.verdicts import percent
@@ -23,18 +25,20 @@ def ago(at: datetime | None, now: datetime) -> str:
     return "never" if at is None else f"{duration_text(now - at)} ago"
 
 
-def lag_of(partitions: Sequence[Partition]) -> int | None:
+def lag_of(partitions: Sequence[StoredOffset]) -> int | None:
     """Messages behind over all partitions; None while no end is known."""
     known = [partition.lag for partition in partitions if partition.lag is not None]
     return sum(known) if known else None
 
 
-def newest_batch(partitions: Sequence[Partition], topic: str) -> datetime | None:
+def newest_batch(partitions: Sequence[StoredOffset], topic: str) -> datetime | None:
     """When the topic last gave something, on the service's clock."""
     return max((partition.updated_at for partition in partitions if partition.topic == topic), default=None)
 
 
-def overview(found: Totals, window: str, partitions: Sequence[Partition], labels_topic: str, now: datetime) -> Markup:
+def overview(
+    found: Totals, window: str, partitions: Sequence[StoredOffset], labels_topic: str, now: datetime
+) -> Markup:
     """How many series are off, how old the labels are, how many predictions have one, and how far the intake is."""
     parts = [_standing(found, window), _labels(found, partitions, labels_topic, now), _lag(partitions)]
     return Markup(" ").join(parts)
@@ -61,7 +65,7 @@ def _standing(found: Totals, window: str) -> Markup:
     )
 
 
-def _labels(found: Totals, partitions: Sequence[Partition], topic: str, now: datetime) -> Markup:
+def _labels(found: Totals, partitions: Sequence[StoredOffset], topic: str, now: datetime) -> Markup:
     newest = newest_batch(partitions, topic)
     came = "No label has come yet" if newest is None else f"The last labels came {ago(newest, now)}"
     if not found.n_predictions:
@@ -70,7 +74,7 @@ def _labels(found: Totals, partitions: Sequence[Partition], topic: str, now: dat
     return tag("span", f"{came}; {share} of the {plain(found.n_predictions)} predictions in the window are labelled.")
 
 
-def _lag(partitions: Sequence[Partition]) -> Markup:
+def _lag(partitions: Sequence[StoredOffset]) -> Markup:
     lag = lag_of(partitions)
     if lag is None:
         return tag(
@@ -84,7 +88,7 @@ def _lag(partitions: Sequence[Partition]) -> Markup:
     return tag("span", f"The intake is {plural(lag, 'message')} behind.")
 
 
-def intake_facts(progress: Progress, partitions: Sequence[Partition]) -> list[tuple[str, str]]:
+def intake_facts(progress: Progress, partitions: Sequence[StoredOffset]) -> list[tuple[str, str]]:
     """What the intake panel lists: lag and last batch of each topic, the deltas that wait, the last evaluation."""
     facts = []
     for topic in sorted({partition.topic for partition in partitions}):

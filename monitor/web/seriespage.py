@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from monitor.calibration.reading import reading_from_json
 from monitor.errors import CaldriftError
-from monitor.postgres.pages import PastReading, Progress, SeriesKey
+from monitor.postgres.pages import PastReading, SeriesKey
+from monitor.postgres.pipeline import Progress
 from monitor.web import readingview
 from monitor.web.links import OverviewAddress, SeriesAddress, address_of, segment_text
 from monitor.web.options import WebOptions
