@@ -78,35 +78,41 @@ def equal_width(sketch: Sketch, count: int, edges: Edges) -> Bins:
 
 
 def equal_width_of_many(sketches: Sequence[Sketch], count: int, edges: Edges) -> Bins:
-    """Sums by series and equal-width bin, shape (len(sketches), count).
-
-    A bin is a run of cells, and the log-spaced cells of the first and of the last bin are two runs more. So the sums of
-    all series, laid end to end, are added up run by run in one pass, whose cost is the number of cells, not of labels.
-    """
+    """Sums by series and equal-width bin, shape (len(sketches), count)."""
     if not sketches:
         return Bins(*np.zeros((4, 0, count), dtype=np.int64))
+    return equal_width_of_columns(
+        np.repeat(np.arange(len(sketches), dtype=np.int64), [len(sketch.cells) for sketch in sketches]),
+        np.concatenate([sketch.cells for sketch in sketches]),
+        np.concatenate([sketch.sums[: Row.Y + 1] for sketch in sketches], axis=1),
+        len(sketches),
+        setting=(count, edges),
+    )
+
+
+def equal_width_of_columns(
+    rows: Int64Array, cells: Int16Array, sums: Int64Array, n_series: int, *, setting: tuple[int, Edges]
+) -> Bins:
+    """Sums by series and equal-width bin, shape (n_series, count), of many sketches held as columns.
+
+    rows int64 (t,) is the series of each column, 0..n_series - 1; cells int16 (t,); sums int64 (5 or more, t), rows as
+    in `Row`. Columns are ascending by (row, cell). `setting` is (count, edges).
+
+    A bin is a run of cells, and the log-spaced cells of the first and of the last bin are two runs more. So the sums
+    are added up run by run in one pass, whose cost is the number of cells, not of labels.
+    """
+    count, edges = setting
     begins, bin_of_run = _runs(count, edges)
-    sizes = np.array([len(sketch.cells) for sketch in sketches], dtype=np.int64)
-    starts = np.cumsum(sizes) - sizes
-    series = np.arange(len(sketches), dtype=np.int64)
-    cells = np.repeat(series * CELLS, sizes) + np.concatenate([sketch.cells for sketch in sketches])
-    within = np.searchsorted(cells, series[:, None] * CELLS + begins) - starts[:, None]
-    laid = np.concatenate([sketch.sums[BINNED].ravel() for sketch in sketches])
-    at = (4 * starts)[:, None, None] + np.arange(4)[None, :, None] * sizes[:, None, None] + within[:, None, :]
-    by_run = _run_sums(laid, at.ravel()).reshape(at.shape)
+    at = np.searchsorted(rows * CELLS + cells, (np.arange(n_series)[:, None] * CELLS + begins).ravel())
+    filled = np.flatnonzero(np.diff(at, append=len(cells)))
+    by_run = np.zeros((4, n_series, len(begins)), dtype=np.int64)
+    if len(filled):
+        for out, row in zip(by_run, sums[BINNED], strict=True):
+            out.reshape(-1)[filled] = np.add.reduceat(row, at[filled])
     by_bin = by_run[:, :, :count]
     for run in range(count, len(begins)):
         by_bin[:, :, bin_of_run[run]] += by_run[:, :, run]
-    return Bins(*np.moveaxis(by_bin, 1, 0))
-
-
-def _run_sums(values: Int64Array, begins: Int64Array) -> Int64Array:
-    """The sum of each run of values, from its begin to the next one's; a run may be empty."""
-    sums = np.zeros(len(begins), dtype=np.int64)
-    filled = np.flatnonzero(np.diff(begins, append=len(values)))
-    if len(filled):
-        sums[filled] = np.add.reduceat(values, begins[filled])
-    return sums
+    return Bins(*by_bin)
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +45,7 @@ class Row(IntEnum):
 
 
 ROWS: Final = len(Row)
+Names = TypeVar("Names", Int16Array, Int64Array)
 SUMS: Final = (
     "n_pred",
     "n",
@@ -217,19 +218,24 @@ def subtract(whole: Sketch, part: Sketch) -> Sketch:
 
 def _with(whole: Sketch, part: Sketch, sign: int) -> Sketch:
     """The sum of two. A change to cells that are there already, the usual case, costs little more than a copy."""
-    changed = _added(whole.cells, whole.sums, part.cells, sign * part.sums)
-    delays = _added(whole.delay_buckets, whole.delays[None], part.delay_buckets, sign * part.delays[None])
+    changed = added_in_place(whole.cells, whole.sums, part.cells, sign * part.sums)
+    delays = added_in_place(whole.delay_buckets, whole.delays[None], part.delay_buckets, sign * part.delays[None])
     if changed is None or delays is None:
         return _merged([(whole, 1), (part, sign)])
-    return Sketch(*changed, delays[0], delays[1][0])
+    (kept, sums), (kept_buckets, counts) = changed, delays
+    return Sketch(whole.cells[kept], sums, whole.delay_buckets[kept_buckets], counts[0])
 
 
-def _added(
-    names: Int16Array, sums: Int64Array, changed: Int16Array, change: Int64Array
-) -> tuple[Int16Array, Int64Array] | None:
-    """The sums with a change to some columns, without those that become all zero; None if there is none to change."""
+def added_in_place(
+    names: Names, sums: Int64Array, changed: Names, change: Int64Array
+) -> tuple[NDArray[np.bool_] | slice, Int64Array] | None:
+    """The sums with a change to some columns that are there; None if one is not there, or may leave 64 bits.
+
+    names (k,) and changed (m,) ascending and unique; sums (r, k), change (r, m). Returns which columns are kept, as an
+    index of `names`, and their sums: those that become all zero are not. No array that is given is altered.
+    """
     if not len(changed):
-        return names, sums
+        return slice(None), sums
     at = np.searchsorted(names, changed)
     if not len(names) or at[-1] == len(names) or not np.array_equal(names[at], changed):
         return None
@@ -239,7 +245,11 @@ def _added(
     result = sums.copy()
     result[:, at] = touched
     gone = at[~touched.any(axis=0)]
-    return (np.delete(names, gone), np.delete(result, gone, axis=1)) if len(gone) else (names, result)
+    if not len(gone):
+        return slice(None), result
+    kept = np.ones(len(names), dtype=bool)
+    kept[gone] = False
+    return kept, np.ascontiguousarray(result[:, kept])
 
 
 def sketch_of(

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from monitor.calibration.sketch import ROWS, Sketch
+from monitor.calibration.sketch import ROWS, Sketch, added_in_place
 from monitor.calibration.sketch import gather as add_up
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -91,6 +91,10 @@ def plus(*stacks: Stack) -> Stack:
     """The sum, key by key, over all keys that any of the stacks has."""
     if not stacks:
         return no_sketches()
+    if len(stacks) == 2:
+        changed = _changed(*stacks)
+        if changed is not None:
+            return changed
     return gather(
         np.concatenate([stack.keys[stack.rows] for stack in stacks]),
         np.concatenate([stack.cells for stack in stacks]),
@@ -99,6 +103,34 @@ def plus(*stacks: Stack) -> Stack:
         delay_buckets=np.concatenate([stack.delay_buckets for stack in stacks]),
         delays=np.concatenate([stack.delays for stack in stacks]),
         also=np.concatenate([stack.keys for stack in stacks]),
+    )
+
+
+def _changed(stack: Stack, change: Stack) -> Stack | None:
+    """The sum where all changed cells are there already, for little more than a copy; None where one is not."""
+    rows = np.searchsorted(stack.keys, change.keys)
+    if len(rows) and (rows[-1] == len(stack) or not np.array_equal(stack.keys[rows], change.keys)):
+        return None
+    cells = added_in_place(
+        stack.rows * _MINOR + stack.cells, stack.sums, rows[change.rows] * _MINOR + change.cells, change.sums
+    )
+    delays = added_in_place(
+        stack.delay_rows * _MINOR + stack.delay_buckets,
+        stack.delays[np.newaxis],
+        rows[change.delay_rows] * _MINOR + change.delay_buckets,
+        change.delays[np.newaxis],
+    )
+    if cells is None or delays is None:
+        return None
+    (kept, sums), (delays_kept, counts) = cells, delays
+    return Stack(
+        stack.keys,
+        stack.rows[kept],
+        stack.cells[kept],
+        sums,
+        stack.delay_rows[delays_kept],
+        stack.delay_buckets[delays_kept],
+        counts[0],
     )
 
 

@@ -71,6 +71,9 @@ def test_a_reading_has_every_key_of_the_contract() -> None:
         assert found["null_band"][name][0] <= found["null_band"][name][1]
     assert {"ece", "brier", "log_loss"} <= found["methods"].keys()
     assert [above["threshold"] for above in found["above"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
+    assert [above["coverage"] for above in found["above"]] == [
+        pytest.approx((c >= threshold).mean()) for threshold in measures.THRESHOLDS
+    ]
     assert found["label_delay_seconds"] == pytest.approx(3600, rel=0.42)
 
 

@@ -177,6 +177,39 @@ def test_intervals_of_means_hold_their_value(pairs: list[Pair]) -> None:
         assert low - 1e-9 <= value <= high + 1e-9
 
 
+def half(interval: Interval) -> float:
+    return (interval[1] - interval[0]) / 2
+
+
+def test_the_interval_of_the_gap_is_that_of_the_raw_differences() -> None:
+    c, y = stream("logit", 5000, np.random.default_rng(12))
+    expected = z_of(0.95) * (c - y).std() / np.sqrt(5000)
+    assert half(intervals.signed_gap_interval(sketch_of(c, y), 0.95)) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["stated", "logit"])
+def test_the_interval_of_auroc_is_as_wide_as_resampling_the_rows_says(kind: str) -> None:
+    rng = np.random.default_rng(13)
+    c, y = stream(kind, 600, rng)
+    c = np.round(c * 4) / 4 if kind == "stated" else c
+    picks = [rng.integers(0, 600, 600) for _ in range(800)]
+    spread = np.std([measures.auroc(sketch_of(c[pick], y[pick])) for pick in picks])
+    assert half(intervals.auroc_interval(sketch_of(c, y), 0.95)) == pytest.approx(z_of(0.95) * spread, rel=0.07)
+
+
+def test_one_label_is_averaged_with_a_half_right_and_a_half_wrong_one() -> None:
+    """Losses of one right answer at confidence 1, beside it a half each of 0 and 1: variance 0.5 / 2 - (0.5 / 2)^2."""
+    low, high = intervals.brier_interval(sketch_of([1.0], [1.0]), 0.95)
+    assert (low, high) == pytest.approx((0.0, z_of(0.95) * np.sqrt(0.1875)))
+
+
+def test_bins_that_err_alike_vary_together_in_closed_form_too() -> None:
+    sketch = sketch_of(*stream("beta", 3000, np.random.default_rng(14), gap=0.4))
+    closed = bands_of_many(equal_width_of_many([sketch], 10, "right_closed"), 0.95)
+    drawn = ece_bands(sketch, 10, "right_closed", 0.95, rng=seeded(sketch), draws=20_000).interval
+    assert closed.high[0] - closed.low[0] == pytest.approx(drawn[1] - drawn[0], rel=0.04)
+
+
 def test_auroc_of_fully_separated_answers_is_not_certain() -> None:
     low, high = intervals.auroc_interval(sketch_of([0.2] * 5 + [0.9] * 5, [0] * 5 + [1] * 5), 0.95)
     assert high == 1
