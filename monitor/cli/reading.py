@@ -58,12 +58,12 @@ def reading(
 def _ask(settings: "Settings", request: "Request") -> "Reading":
     from monitor.postgres.database import answering, connect
     from monitor.postgres.installation import read_clock
+    from monitor.postgres.leader import wall_time
     from monitor.postgres.request import answer
-    from monitor.workers.clock import wall_now
 
     dsn = settings.postgres.dsn
     with connect(dsn, "caldrift reading", statement_timeout_seconds=60) as connection, answering(dsn):
-        return answer(connection, request, read_clock(connection).at(wall_now()))
+        return answer(connection, request, read_clock(connection).at(wall_time(connection)))
 
 
 def _length(text: str) -> timedelta:

@@ -6,10 +6,12 @@ the row of `leader_epoch` that holds its epoch: a leader that has been replaced 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import psycopg
 
 from monitor.errors import CaldriftError
+from monitor.postgres.database import Connection
 
 _LOCK = (0x63616C64, 1)  # "cald", leader
 
@@ -18,7 +20,7 @@ class LeadershipLostError(CaldriftError):
     """Another process leads by now; this one must write nothing more with its epoch."""
 
 
-def take_lead(connection: psycopg.Connection) -> int | None:
+def take_lead(connection: Connection) -> int | None:
     """Try to become the leader: the new epoch, or None while another session leads.
 
     The lock is held until the connection ends. It needs a direct connection, not one through a pooler that shares
@@ -36,7 +38,7 @@ def take_lead(connection: psycopg.Connection) -> int | None:
 
 
 @contextmanager
-def leading(connection: psycopg.Connection, epoch: int) -> Iterator[None]:
+def leading(connection: Connection, epoch: int) -> Iterator[None]:
     """One transaction of the leader with this epoch; transactions of leaders follow one another.
 
     Raises LeadershipLostError, and writes nothing, when another leader has taken over.
@@ -48,3 +50,20 @@ def leading(connection: psycopg.Connection, epoch: int) -> Iterator[None]:
         if held is None:
             raise LeadershipLostError(f"epoch {epoch} has passed: another process leads")
         yield
+
+
+def settle(connection: Connection) -> None:
+    """Wait for the leader's transaction under way, if there is one; the next begins after this transaction ends.
+
+    What is read afterwards in this transaction holds everything that was known up to now, whatever comes later.
+    """
+    connection.execute("SELECT FROM leader_epoch FOR SHARE")
+
+
+def wall_time(connection: Connection) -> datetime:
+    """The database's own wall time: the same for every host."""
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    if row is None:
+        raise psycopg.DataError("no row came")
+    at: datetime = row[0]
+    return at

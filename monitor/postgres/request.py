@@ -8,6 +8,7 @@ from monitor.calibration.reading import Reading, ReadingSettings, read
 from monitor.calibration.sketch import checked
 from monitor.errors import BadInput
 from monitor.postgres.database import Connection
+from monitor.postgres.leader import settle
 from monitor.postgres.lookup import find_series, known_since
 from monitor.postgres.panes import series_sum
 from monitor.rolling.segments import SeriesName
@@ -38,10 +39,12 @@ def answer(connection: Connection, request: Request, now: datetime) -> Reading:
     no events lead to.
     """
     at = now if request.known_at is None else request.known_at
-    if request.known_at is not None:
-        _check_known(connection, request.known_at, now)
-    series = find_series(connection, request.name)
-    total = series_sum(connection, series.id, span_at(request.window, at, request.maturity), request.known_at)
+    with connection.transaction():
+        if request.known_at is not None:
+            settle(connection)
+            _check_known(connection, request.known_at, now)
+        series = find_series(connection, request.name)
+        total = series_sum(connection, series.id, span_at(request.window, at, request.maturity), request.known_at)
     subject = subject_of(request.name, request.window.name, total.span, at, request.full_maturity)
     return read(checked(total.sketch), request.reading, subject)
 

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -12,7 +13,7 @@ from monitor.errors import Unavailable
 from monitor.postgres.database import Connection, answering, connect, connect_waiting, is_conflict, place_of
 from monitor.postgres.heartbeats import Process, beat, forget
 from monitor.postgres.installation import read_clock
-from monitor.postgres.leader import LeadershipLostError, take_lead
+from monitor.postgres.leader import LeadershipLostError, take_lead, wall_time
 from monitor.postgres.retention import Horizons
 from monitor.workers.clock import Clock
 from monitor.workers.evaluation import Turn, turn
@@ -85,11 +86,14 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
     kept = Kept()
     beaten = [0.0]
 
+    def tell() -> datetime:
+        return clock.at(wall_time(connection))
+
     def evaluate() -> None:
         more = True
         while more and not stop.is_set():
             started = time.monotonic()
-            done = turn(connection, standing, role.evaluation, clock.now())
+            done = turn(connection, standing, role.evaluation, tell)
             more = done.more
             _log_turn(done, time.monotonic() - started)
             if time.monotonic() - beaten[0] > BEAT_SECONDS:
@@ -98,7 +102,7 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
 
     def keep() -> None:
         with connect(role.dsn, f"{APPLICATION} upkeep") as other:
-            upkeep(other, epoch, role.horizons, kept, clock.now())
+            upkeep(other, epoch, role.horizons, kept, clock.at(wall_time(other)))
 
     with ticking({"evaluate": (role.tick_seconds, evaluate), "upkeep": (UPKEEP_SECONDS, keep)}) as failure:
         while not stop.is_set() and not failure.happened.wait(0.1):

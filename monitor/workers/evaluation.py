@@ -6,7 +6,7 @@ and never counts twice. What the leader remembers between turns is only a memory
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -52,10 +52,11 @@ class Turn:
     """Work is left that is due."""
 
 
-def turn(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> Turn:
-    """Do what is due at `now`. After an exception `standing` must not be used again."""
+def turn(connection: Connection, standing: Standing, evaluation: Evaluation, tell: Callable[[], datetime]) -> Turn:
+    """Do what is due when the clock, which `tell` reads, says so. After an exception `standing` is of no more use."""
     busy = standing.busy
-    n_deltas, n_panes = apply_deltas(connection, standing, evaluation, now)
+    n_deltas, n_panes = apply_deltas(connection, standing, evaluation, tell)
+    now = tell()
     standing.quiet_turns = 0 if n_deltas else standing.quiet_turns + (not busy)
     n_rolled = roll_windows(connection, standing, evaluation, now)
     n_readings = read_windows(connection, standing, evaluation, now)
@@ -63,15 +64,20 @@ def turn(connection: Connection, standing: Standing, evaluation: Evaluation, now
     return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, more=standing.busy or n_deltas == DELTAS_A_TRANSACTION)
 
 
-def apply_deltas(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> tuple[int, int]:
+def apply_deltas(
+    connection: Connection, standing: Standing, evaluation: Evaluation, tell: Callable[[], datetime]
+) -> tuple[int, int]:
     """Take waiting deltas and add them to panes, history, windows and counters, all in one transaction.
 
-    Returns how many deltas and panes there were.
+    The time at which they are known is told once earlier transactions have ended: what was known at an instant never
+    changes for those who waited for the transaction under way (`monitor.postgres.leader.settle`). Returns how many
+    deltas and panes there were.
     """
     with leading(connection, standing.epoch):
         bodies = take_deltas(connection, DELTAS_A_TRANSACTION)
         if not bodies:
             return 0, 0
+        now = tell()
         delta = merge(*(decode(body) for body in bodies))
         created = standing.routes.learn(connection, routes(delta))
         spans = _begin_windows(connection, created, evaluation, now)

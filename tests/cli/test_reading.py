@@ -32,7 +32,7 @@ def filled(database: str, events: Events, monkeypatch: pytest.MonkeyPatch) -> st
         write_delta(connection, delta_of_events(events))
         standing = lead(connection)
         for _ in range(5):
-            turn(connection, standing, EVALUATION, wall_now())
+            turn(connection, standing, EVALUATION, wall_now)
     monkeypatch.setenv("CALDRIFT_POSTGRES__DSN", database)
     monkeypatch.setenv("CALDRIFT_READINGS__MIN_LABELS", "100")
     return database

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from monitor.postgres.database import Connection, connect
-from monitor.postgres.leader import LeadershipLostError, leading, take_lead
+from monitor.postgres.leader import LeadershipLostError, leading, settle, take_lead
 
 
 def test_only_one_session_leads_and_the_next_one_follows_when_it_ends(database: str) -> None:
@@ -61,3 +61,24 @@ def _wait_for_lead(connection: Connection) -> int:
             return epoch
         threading.Event().wait(0.05)
     raise AssertionError("no lead within 5 s")
+
+
+def test_who_asks_what_is_known_waits_for_the_transaction_under_way(database: str) -> None:
+    with connect(database, "leader") as leader, connect(database, "reader") as reader:
+        epoch = take_lead(leader)
+        assert epoch is not None
+        found: list[list[str]] = []
+
+        def ask() -> None:
+            with reader.transaction():
+                settle(reader)
+                found.append(_names(reader))
+
+        with leading(leader, epoch):
+            leader.execute("INSERT INTO count (name, n) VALUES ('known', 1)")
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive()
+        thread.join(10)
+        assert found == [["known"]]

@@ -54,10 +54,15 @@ def lead(connection: Connection, evaluation: Evaluation = EVALUATION) -> Standin
     return load(connection, epoch, evaluation)
 
 
+def at(now: datetime) -> Callable[[], datetime]:
+    """A clock that stands still."""
+    return lambda: now
+
+
 def run_until_calm(connection: Connection, standing: Standing, now: datetime, turns: int = 5) -> None:
     """Some turns at one instant that leave nothing over: enough for a pass in which nothing new comes."""
     for _ in range(turns):
-        while turn(connection, standing, EVALUATION, now).more:
+        while turn(connection, standing, EVALUATION, at(now)).more:
             pass
 
 
@@ -106,7 +111,7 @@ def test_a_turn_makes_series_panes_windows_and_readings(connection: Connection) 
     for delta in deltas:
         write_delta(connection, delta)
     standing = lead(connection)
-    done = turn(connection, standing, EVALUATION, NOW)
+    done = turn(connection, standing, EVALUATION, at(NOW))
     assert (done.deltas, done.readings, done.more) == (len(deltas), 9, False)
     assert [one.name.segment for one in read_series(connection)] == ['{"lang":"de"}', '{"lang":"en"}', "{}"]
     expected = expected_series(connection, deltas, standing)
@@ -121,11 +126,11 @@ def test_the_order_and_the_grouping_of_deltas_do_not_matter(
     states = []
     for one, order in ((connection, [0, 1, 2, 3, 4, 5]), (other_database(), [4, 3, 5, 1, 0, 2])):
         deltas, standing = some_deltas(one), lead(one)
-        turn(one, standing, EVALUATION, NOW)
+        turn(one, standing, EVALUATION, at(NOW))
         for place in order:
             write_delta(one, deltas[place])
             if place % 2 or one is connection:
-                turn(one, standing, EVALUATION, NOW)
+                turn(one, standing, EVALUATION, at(NOW))
         run_until_calm(one, standing, NOW)
         states.append(state(one))
     assert states[0] == states[1]
@@ -138,8 +143,8 @@ def test_a_delta_with_a_lower_number_that_is_committed_later_is_not_lost(databas
         with slow.transaction():
             write_delta(slow, first)
             write_delta(connection, second)
-            assert turn(connection, standing, EVALUATION, NOW).deltas == 1
-        assert turn(connection, standing, EVALUATION, NOW).deltas == 1
+            assert turn(connection, standing, EVALUATION, at(NOW)).deltas == 1
+        assert turn(connection, standing, EVALUATION, at(NOW)).deltas == 1
     expected = expected_series(connection, [first, second], standing)
     assert {one: series_sum(connection, one, EVERYTHING).sketch for one in expected} == expected
 
@@ -171,7 +176,7 @@ def test_a_crash_between_two_steps_repeats_them_and_counts_nothing_twice(
     with monkeypatch.context() as patched:
         patched.setattr(target, name, crash)
         with pytest.raises(CrashError):
-            turn(connection, standing, EVALUATION, NOW)
+            turn(connection, standing, EVALUATION, at(NOW))
     assert connection.execute("SELECT count(*) FROM pane").fetchone() == (0,)
     standing = load(connection, standing.epoch, EVALUATION)
     run_until_calm(connection, standing, NOW)
@@ -183,7 +188,7 @@ def test_two_leaders_for_a_moment_double_nothing(database: str, connection: Conn
     old = lead(connection)
     for delta in deltas[:3]:
         write_delta(connection, delta)
-    turn(connection, old, EVALUATION, NOW)
+    turn(connection, old, EVALUATION, at(NOW))
     connection.execute("SELECT pg_advisory_unlock_all()")
     with connect(database, "new leader") as other:
         new = lead(other)
@@ -193,7 +198,7 @@ def test_two_leaders_for_a_moment_double_nothing(database: str, connection: Conn
 
         def go_on() -> None:
             try:
-                turn(connection, old, EVALUATION, NOW)
+                turn(connection, old, EVALUATION, at(NOW))
             except LeadershipLostError as lost:
                 failures.append(lost)
 
@@ -212,7 +217,7 @@ def test_a_new_leader_goes_on_from_the_stored_windows(database: str, connection:
     standing = lead(connection)
     for delta in deltas[:3]:
         write_delta(connection, delta)
-    turn(connection, standing, EVALUATION, NOW)
+    turn(connection, standing, EVALUATION, at(NOW))
     connection.execute("SELECT pg_advisory_unlock_all()")
     with connect(database, "new leader") as other:
         following = lead(other)
@@ -268,7 +273,7 @@ def test_under_traffic_all_but_the_bands_is_what_the_command_reads(connection: C
     for delta in some_deltas(connection):
         write_delta(connection, delta)
     standing = lead(connection)
-    turn(connection, standing, EVALUATION, NOW)
+    turn(connection, standing, EVALUATION, at(NOW))
     exact = {"methods", "intervals", "null_band"}
     for one in read_series(connection):
         request = Request(one.name, EVALUATION.windows[1], EVALUATION.maturity, EVALUATION.maturity, EVALUATION.reading)
@@ -282,7 +287,7 @@ def test_a_correction_made_after_an_instant_does_not_change_the_reading_as_of_it
     deltas = some_deltas(connection)
     standing = lead(connection)
     write_delta(connection, deltas[0])
-    turn(connection, standing, EVALUATION, NOW)
+    turn(connection, standing, EVALUATION, at(NOW))
     request = Request(
         SeriesName("m", "confidence", "{}"), window_named("7d"), timedelta(0), EVALUATION.maturity, EVALUATION.reading
     )
@@ -295,7 +300,7 @@ def test_a_correction_made_after_an_instant_does_not_change_the_reading_as_of_it
     assert before.n > 0
     for delta in deltas[1:]:
         write_delta(connection, delta)
-    turn(connection, standing, EVALUATION, later)
+    turn(connection, standing, EVALUATION, at(later))
     assert answer(connection, then, later) == before
     assert answer(connection, request, later).n > before.n
     with pytest.raises(BadInput, match="yet to come"):
@@ -359,4 +364,4 @@ def test_a_window_that_empties_says_so(connection: Connection) -> None:
 
 def test_applying_nothing_changes_nothing(connection: Connection) -> None:
     standing = lead(connection)
-    assert apply_deltas(connection, standing, EVALUATION, NOW) == (0, 0)
+    assert apply_deltas(connection, standing, EVALUATION, at(NOW)) == (0, 0)
