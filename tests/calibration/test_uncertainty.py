@@ -109,6 +109,16 @@ def test_the_null_band_equals_a_simulation_of_every_answer(mirrored: bool) -> No
     assert null_band == pytest.approx(np.quantile(simulated, [0.05, 0.95]), rel=0.06)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_rare_outcomes_at_either_end_have_the_null_band_of_a_simulation(mirrored: bool) -> None:
+    rng = np.random.default_rng(6)
+    c = rng.uniform(1e-6, 1 / 601, 12_000)
+    c = 1 - c if mirrored else c
+    expected = np.abs(c.sum() - (rng.random((1500, 12_000)) < c).sum(axis=1)) / 12_000
+    _, null_band = bands(sketch_of(c, np.zeros(12_000)), level=0.9, draws=4000)
+    assert null_band == pytest.approx(np.quantile(expected, [0.05, 0.95]), rel=0.06, abs=0.3 / 12_000)
+
+
 def test_the_bootstrap_equals_resampling_the_rows() -> None:
     rng = np.random.default_rng(4)
     c, y = stream("stated", 600, rng, gap=0.1)
