@@ -90,7 +90,9 @@ def evaluate(leader: Connection) -> None:
     """Apply the deltas that wait now; the connection leads until it ends."""
     epoch = take_lead(leader)
     assert epoch is not None
-    turn(leader, load_standing(leader, epoch, EVALUATION), EVALUATION, NOW)
+    standing = load_standing(leader, epoch, EVALUATION)
+    while turn(leader, standing, EVALUATION, lambda: NOW).more:
+        continue
 
 
 def make_room(connection: Connection) -> None:
