@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 _EVERYWHERE: Final = ("--config", "--embedded", "--set")
 
-#: The embedded broker lets a member join only after the session time-out of the one before it.
-_EMBEDDED_DEFAULTS: Final = {"kafka.session_timeout": "6s", "kafka.heartbeat_interval": "1s"}
+#: The embedded broker lets a member join only after the session time-out of the one before it. Files of past years are
+#: what embedded servers are often fed with: there retention must not call them expired.
+_EMBEDDED_DEFAULTS: Final = {
+    "kafka.session_timeout": "6s",
+    "kafka.heartbeat_interval": "1s",
+    "retention.label_horizon": "3650d",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ field = "prompt_tokens"
 cuts = [200, 1000]
 names = ["easy", "medium", "hard"]
 
+[retention]
+label_horizon = "60d"
+
 [clock]
 rate = {rate}
 

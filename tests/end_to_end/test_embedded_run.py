@@ -23,7 +23,7 @@ from tests.embedded import private_folder
 
 COMMAND = [sys.executable, "-P", "-m", "monitor.cli.app"]
 MODEL = "support-agent"
-LAST_US = int(datetime(2026, 9, 1, tzinfo=UTC).timestamp()) * 1_000_000
+LAST_US = int(datetime(2024, 9, 1, tzinfo=UTC).timestamp()) * 1_000_000
 MONTH_US = 30 * 86_400_000_000
 
 SETTINGS = """
