@@ -5,11 +5,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import embedded
 from tests.embedded import Topics
 
 TEMPLATE = "caldrift_template"
+
+# Laws are tried on the same examples every time, and never against the clock; `pytest --hypothesis-profile long` seeks
+# new ones.
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
