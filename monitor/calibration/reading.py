@@ -134,6 +134,7 @@ CLOSED_FORM: Final = (
     "plug-in; interval and null band from moments of folded normals with a Cornish-Fisher expansion: "
     "the quantiles of the resampling to about 2.5 % from 1,000 labels on"
 )
+UNWEIGHTED: Final = "some labels came with a sampling propensity; here every label counts once"
 METHODS: Final = {
     "accuracy": "mean outcome; Wilson interval",
     "signed_gap": "mean confidence minus accuracy, positive = over-confident; normal interval",
@@ -228,7 +229,7 @@ def _assembled(sketch: Sketch, settings: ReadingSettings, subject: Subject, band
         intervals=bands.intervals | _intervals(sketch, view, settings.confidence_level, known),
         null_band=bands.null_band,
         confidence_level=settings.confidence_level,
-        methods=METHODS | bands.methods if n else {},
+        methods=METHODS | bands.methods | _sampling(sketch) if n else {},
         missing=missing,
         not_enough_labels=n < settings.min_labels,
         above=[_above(sketch, threshold, settings.confidence_level) for threshold in measures.THRESHOLDS],
@@ -279,6 +280,11 @@ def _intervals(sketch: Sketch, view: Ordered, level: float, known: Mapping[str, 
     if "auroc" in known:
         found["auroc"] = intervals.auroc_interval(sketch, level, view=view)
     return found
+
+
+def _sampling(sketch: Sketch) -> dict[str, str]:
+    """What is to be said where labels came with a sampling propensity."""
+    return {"sampling": UNWEIGHTED} if sketch.sums[Row.EXCESS_W].any() else {}
 
 
 def _above(sketch: Sketch, threshold: float, level: float) -> Above:

@@ -193,6 +193,11 @@ def test_too_few_labels_are_said_and_their_values_still_shown() -> None:
     assert not read(sketch_of([0.9] * 30, [1] * 30), QUICK, M1).not_enough_labels
 
 
+def test_a_reading_says_that_sampling_propensities_do_not_count_in_it() -> None:
+    assert "counts once" in read(sketch_of([0.5, 0.6], [1, 0], propensity=[0.1, np.nan]), QUICK, M1).methods["sampling"]
+    assert "sampling" not in read(sketch_of([0.5, 0.6], [1, 0]), QUICK, M1).methods
+
+
 def test_the_level_widens_the_intervals() -> None:
     sketch = sketch_of(*stream("stated", 500, np.random.default_rng(8), gap=0.1))
     narrow, wide = (read(sketch, ReadingSettings(confidence_level=level, draws=400), M1) for level in (0.8, 0.99))
