@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.2
 SILENT_SECONDS: Final = 30.0
 """A process that has not been heard of for so long is shown as silent."""
+
+FORGOTTEN_SECONDS: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,23 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
         applied_at=progress.applied_at,
         evaluated_at=progress.evaluated_at,
         dead_letters=dead_letters.counts(connection),
-        processes={f"{beat.name} {beat.instance}": beat.silent_seconds for beat in pipeline.beats(connection)},
+        processes=heard_of([(beat.name, beat.instance, beat.silent_seconds) for beat in pipeline.beats(connection)]),
         unreachable=unreachable,
     )
+
+
+def heard_of(beats: Sequence[tuple[str, str, float]]) -> dict[str, float]:
+    """Seconds of silence by role and instance.
+
+    A killed process leaves its last beat behind: it is not shown once another
+    of its role is alive and it has been silent for long.
+    """
+    alive = {role for role, _, silent in beats if silent < SILENT_SECONDS}
+    return {
+        f"{role} {instance}": silent
+        for role, instance, silent in beats
+        if silent < FORGOTTEN_SECONDS or role not in alive
+    }
 
 
 NAMES: Final = ("predictions", "labels")

@@ -112,3 +112,10 @@ def test_waiting_for_nothing_ends_at_once(database: str, broker: str, topics: To
 
 def test_a_wrong_duration_is_a_wrong_use(tmp_path: Path) -> None:
     assert caldrift("status", "--wait", "soon", cwd=tmp_path).returncode == 2
+
+
+def test_a_process_that_was_killed_is_not_shown_for_ever() -> None:
+    from monitor.cli.status import heard_of
+
+    beats = [("ingest", "a:1", 2.0), ("ingest", "a:2", 60.0), ("ingest", "a:3", 9000.0), ("web", "a:4", 9000.0)]
+    assert set(heard_of(beats)) == {"ingest a:1", "ingest a:2", "web a:4"}
