@@ -3,6 +3,7 @@
 Everything here runs inside a transaction of the leader (`monitor.postgres.leader.leading`), except reading.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +21,7 @@ from monitor.rolling.stacks import (
     Stack,
     code,
     defective,
+    no_sketches,
     numbers_of,
     pieces,
     plus,
@@ -31,7 +33,9 @@ from monitor.rolling.stacks import (
 HOUR_US: Final = 3_600_000_000
 HOUR_SECONDS: Final = 3_600
 PIECE: Final = 1_000
-"""Panes held in memory at a time."""
+"""Panes held in memory at a time to be changed,"""
+PANES_AT_ONCE: Final = 20_000
+"""and to be added up."""
 
 KEY: Final = "series::bigint << 32 | (extract(epoch FROM pane_start) / 3600)::bigint"
 HOURS: Final = "(width / 3600)::bigint"
@@ -66,13 +70,19 @@ READ_SPAN: Final = f"""
 SELECT series::bigint << 32, {COLUMNS} FROM pane
 WHERE series = ANY(%(series)s) AND pane_start >= %(start)s AND pane_start < %(end)s
 """
+ENDS: Final = """
+SELECT (extract(epoch FROM min(first)) / 3600)::bigint, (extract(epoch FROM max(last)) / 3600)::bigint
+FROM unnest(%(series)s) AS k (series) CROSS JOIN LATERAL (
+    SELECT min(pane_start) AS first, max(pane_start) AS last FROM pane AS p
+    WHERE p.series = k.series AND pane_start >= %(start)s AND pane_start < %(end)s
+) AS ends
+"""
 READ_SERIES: Final = f"""
 SELECT series::bigint << 32, {COLUMNS}, (extract(epoch FROM pane_start) / 3600)::bigint, {HOURS}
 FROM %(table)s
 WHERE series = %(series)s AND pane_start >= %(from)s AND pane_start < %(end)s
     AND pane_start + make_interval(secs => width) > %(start)s
 """
-READ_ALL: Final = f"SELECT {KEY}, {COLUMNS} FROM pane WHERE series = %(series)s"
 READ_OLD: Final = f"""
 SELECT p.{KEY}, {COLUMNS}, {HOURS} FROM pane AS p
 WHERE series = ANY(%(series)s) AND pane_start < %(before)s AND width = {HOUR_SECONDS}
@@ -125,13 +135,38 @@ def _add_history(connection: Connection, delta: Stack, known_hour: int) -> Read:
     return held
 
 
-def span_sums(connection: Connection, series: Ints, span: Span) -> Read:
-    """The sum of the panes that start within the span, by `code(series, 0)`; series without a pane are absent."""
-    return read_stack(
-        connection,
-        READ_SPAN,
-        {"series": Int4Array(series), "start": start_of(span.start_hour), "end": start_of(span.end_hour)},
-    )
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums by `code(series, 0)`, and what was read for them. Series without a pane are absent."""
+
+    stack: Stack
+    n_rows: int
+    n_bytes: int
+
+
+def span_sums(connection: Connection, series: Ints, span: Span) -> Sums:
+    """What each series holds in the panes that start within the span; a long one is read a piece at a time."""
+    total, n_rows, n_bytes = no_sketches(), 0, 0
+    for piece in _pieces_of(connection, series, span):
+        given = {"series": Int4Array(series), "start": start_of(piece.start_hour), "end": start_of(piece.end_hour)}
+        read = read_stack(connection, READ_SPAN, given)
+        total, n_rows, n_bytes = plus(total, read.stack), n_rows + read.n_rows, n_bytes + read.n_bytes
+    return Sums(total, n_rows, n_bytes)
+
+
+def _pieces_of(connection: Connection, series: Ints, span: Span) -> Iterator[Span]:
+    """The span in pieces of so many hours that few enough panes lie in each; empty ends are left out."""
+    hours = max(1, PANES_AT_ONCE // max(1, len(series)))
+    if span.hours <= hours:
+        yield span
+        return
+    row = connection.execute(
+        ENDS, {"series": Int4Array(series), "start": start_of(span.start_hour), "end": start_of(span.end_hour)}
+    ).fetchone()
+    if row is None or row[0] is None:
+        return
+    for start in range(int(row[0]), int(row[1]) + 1, hours):
+        yield Span(start, min(start + hours, span.end_hour))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +194,6 @@ def series_sum(connection: Connection, series: int, asked: Span, known_at: datet
     stored = [Span(start, start + hours) for start, hours in read.others.tolist()]
     sketch = next((sketch for _, sketch in sketches(read.stack)), empty())
     return SpanSum(sketch, snapped(asked, stored))
-
-
-def hour_sketches(connection: Connection, series: int) -> dict[int, Sketch]:
-    """All panes of one series by the hour at which they start."""
-    read = read_stack(connection, READ_ALL, {"series": series})
-    return {key & 0xFFFFFFFF: sketch for key, sketch in sketches(read.stack)}
 
 
 def merge_days(connection: Connection, series: Ints, before_hour: int) -> int:

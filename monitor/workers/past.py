@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 
 from monitor.calibration.reading import Reading, read_many
-from monitor.calibration.sketch import Row, Sketch, empty, merge
+from monitor.calibration.sketch import Row, Sketch, merge
 from monitor.postgres.database import Connection
 from monitor.postgres.leader import leading
-from monitor.postgres.panes import hour_sketches
+from monitor.postgres.panes import span_sums
 from monitor.postgres.readings import StoredReading, Written, write_readings, written
 from monitor.rolling.panes import Span
 from monitor.rolling.segments import SeriesName
-from monitor.rolling.stacks import Stack, numbers_of, series_of
+from monitor.rolling.stacks import Stack, numbers_of, series_of, sketches
 from monitor.rolling.subjects import subject_of
 from monitor.rolling.windows import RollingWindow, Window, advance, plan, span_at
 from monitor.workers.passes import defect_of
@@ -66,10 +66,11 @@ def is_due(seen: Touched, wall: float) -> bool:
 def fill_past(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:
     """Fill in the past of series that are due, for a share of the turn; returns how many readings were made."""
     started, made = time.monotonic(), 0
-    for series, seen in standing.past.items():
-        if is_due(seen, started):
-            seen.n_known, seen.n_new = seen.n_known + seen.n_new, 0
-            standing.to_fill += [(series, window, seen.first_hour) for window in evaluation.windows]
+    due = [series for series, seen in standing.past.items() if is_due(seen, started)]
+    for series in sorted(due, key=lambda one: len(standing.series[one].segment)):  # whole models first
+        seen = standing.past[series]
+        seen.n_known, seen.n_new = seen.n_known + seen.n_new, 0
+        standing.to_fill.extend((series, window, seen.first_hour) for window in evaluation.windows)
     while standing.to_fill and time.monotonic() - started < FILL_SECONDS:
         made += _fill(connection, standing, evaluation, now)
     return made
@@ -85,7 +86,7 @@ def instants(first_hour: int, maturity: timedelta, now: datetime) -> list[dateti
 
 def _fill(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:
     """Fill in one window of one series."""
-    series, window, first_hour = standing.to_fill.pop()
+    series, window, first_hour = standing.to_fill.popleft()
     every = instants(first_hour, evaluation.maturity, now)
     if not every:
         return 0
@@ -94,10 +95,8 @@ def _fill(connection: Connection, standing: Standing, evaluation: Evaluation, no
         wanted = [at for at in every if is_open(there, window.name, at)]
         if not wanted:
             return 0
-        panes = hour_sketches(connection, series)
-        readings = _readings(
-            standing.series[series], evaluation, window, windows_at(window, wanted, evaluation.maturity, panes)
-        )
+        rolled = windows_at(connection, series, window, wanted, evaluation.maturity)
+        readings = _readings(standing.series[series], evaluation, window, rolled)
         write_readings(connection, [StoredReading(series, window.name, at, now, reading) for at, reading in readings])
     return len(readings)
 
@@ -119,18 +118,13 @@ def _readings(
 
 
 def windows_at(
-    window: Window, wanted: list[datetime], maturity: timedelta, panes: dict[int, Sketch]
+    connection: Connection, series: int, window: Window, wanted: Iterable[datetime], maturity: timedelta
 ) -> Iterator[tuple[datetime, RollingWindow]]:
-    """The window at each instant, ascending, rolled from one to the next over panes by start hour."""
-    hours = np.array(sorted(panes), np.int64)
+    """The window at each instant, ascending, rolled from one to the next."""
 
-    def total(spans: tuple[Span, ...]) -> Sketch:
-        inside = [
-            panes[hour]
-            for span in spans
-            for hour in hours[np.searchsorted(hours, span.start_hour) : np.searchsorted(hours, span.end_hour)].tolist()
-        ]
-        return merge(*inside) if inside else empty()
+    def total(spans: Iterable[Span]) -> Sketch:
+        read = [span_sums(connection, np.array([series], np.int64), span).stack for span in spans]
+        return merge(*(sketch for stack in read for _, sketch in sketches(stack)))
 
     state: RollingWindow | None = None
     for at in wanted:

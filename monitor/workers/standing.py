@@ -1,5 +1,6 @@
 """What a leader goes by: how to evaluate, and what it remembers between its turns."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -64,7 +65,7 @@ class Standing:
     """Windows whose sums changed after their last reading was begun."""
     past: dict[int, Touched] = field(default_factory=dict)
     """What changed in the past of a series since its past readings were filled in."""
-    to_fill: list[tuple[int, Window, int]] = field(default_factory=list)
+    to_fill: deque[tuple[int, Window, int]] = field(default_factory=deque)
     """Series and windows whose past is to be filled in, from a pane hour on."""
     queue: list[int] = field(default_factory=list)
     """Windows that the pass under way has still to read."""

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.calibration.sketch import Sketch, empty, merge
 from monitor.postgres.database import Connection
-from monitor.postgres.panes import KEY, PIECE, apply, hour_sketches, merge_days, series_sum, span_sums
+from monitor.postgres.panes import KEY, PIECE, apply, merge_days, series_sum, span_sums
 from monitor.postgres.series import series_ids
 from monitor.rolling.panes import EVERYTHING, Span, start_of
 from monitor.rolling.segments import SeriesName
@@ -59,6 +59,21 @@ def test_panes_hold_the_sum_of_all_changes_in_any_order(connection: Connection) 
         assert stored(connection, series, asked) == expected(every, asked)
     sums = span_sums(connection, np.array(list(series)), span)
     assert {key >> 32: sketch for key, sketch in added_up(sums.stack).items()} == expected(every, span)
+
+
+def test_a_long_span_is_summed_piece_by_piece(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = some_series(connection, 4)
+    change = some_stack(np.random.default_rng(SEED), series, range(DAY, DAY + 54), 60)
+    apply(connection, change, DAY)
+    every = np.array(list(series))
+    for span in (EVERYTHING, Span(DAY + 3, DAY + 40), Span(DAY + 100, DAY + 200)):
+        at_once = span_sums(connection, every, span)
+        with monkeypatch.context() as patched:
+            patched.setattr("monitor.postgres.panes.PANES_AT_ONCE", 20)
+            piecewise = span_sums(connection, every, span)
+        assert piecewise.n_rows == at_once.n_rows
+        assert added_up(piecewise.stack) == added_up(at_once.stack)
+        assert {key >> 32: sketch for key, sketch in added_up(at_once.stack).items()} == expected([change], span)
 
 
 def test_a_change_of_more_panes_than_fit_in_memory_is_applied_whole(connection: Connection) -> None:
@@ -139,8 +154,8 @@ def test_hours_that_came_before_the_merge_of_a_day_join_it_later(connection: Con
     apply(connection, part(first, numbers_of(first.keys) > DAY), DAY)
     merge_days(connection, np.array(list(series)), DAY + 24)
     apply(connection, second, DAY)
-    hours = {one: hour_sketches(connection, one) for one in series}
-    assert all(set(by_hour) == {DAY} for by_hour in hours.values())
+    rows = connection.execute("SELECT DISTINCT pane_start, width FROM pane").fetchall()
+    assert rows == [(start_of(DAY), 86_400)]
     assert stored(connection, series) == expected([part(first, numbers_of(first.keys) > DAY), second])
 
 
