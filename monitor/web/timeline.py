@@ -88,9 +88,11 @@ def _frame(moments: Sequence[Moment], left: float, right: float, top: float, bot
 
 
 def _values(moment: Moment) -> Iterator[float]:
+    """What the axis must hold. The wide ranges of a reading of few labels may leave it: they would flatten the rest."""
     if moment.ece is not None:
         yield moment.ece
-        yield from (found.high for found in (moment.interval, moment.null_band) if found is not None)
+        if moment.enough:
+            yield from (found.high for found in (moment.interval, moment.null_band) if found is not None)
 
 
 def _timeline(moments: Sequence[Moment], width: float, height: float) -> Markup:

@@ -232,6 +232,17 @@ def test_nothing_is_drawn_across_a_time_without_a_reading() -> None:
     assert all(element.attrib["d"].count("L") == 1 for element in lines)
 
 
+def test_the_wide_ranges_of_a_reading_of_few_labels_do_not_flatten_the_chart() -> None:
+    def top(moments: list[Moment]) -> float:
+        narrow = drawings(ece_timeline(moments).picture)[-1]
+        return max(
+            float(e.text or "") for e in narrow.iter(f"{SVG}text") if float(e.attrib["x"]) < 52 and e.text != "ECE"
+        )
+
+    few = moment(0, 0.06, 0.9, enough=False)
+    assert top([few, moment(1), moment(2)]) == top([moment(1), moment(2)]) < 0.1
+
+
 def test_provisional_and_back_filled_points_are_hollow_and_named() -> None:
     moments = [
         Moment(START, 500, 0.02, Range(0.01, 0.03), Range(0.01, 0.04), late=True),
