@@ -20,6 +20,8 @@ import typer
 PREFIX: Final = "caldrift-demo-"
 READY_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 40.0
+STARTING_SECONDS: Final = 30.0
+"""A folder so young may belong to a demo that has not yet taken its lock."""
 
 SETTINGS: Final = """\
 [windows]
@@ -130,8 +132,9 @@ def _sweep(parent: Path) -> None:
 
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
-            abandoned = (folder / "lock").exists() and not is_owned(folder)
-            if folder.is_dir() and folder.stat().st_uid == os.geteuid() and abandoned:
+            ours = folder.is_dir() and folder.stat().st_uid == os.geteuid()
+            age_seconds = time.time() - (folder / "lock").stat().st_mtime
+            if ours and age_seconds > STARTING_SECONDS and not is_owned(folder):
                 Ledger(folder / "processes.json").end_survivors()
                 shutil.rmtree(folder, ignore_errors=True)
 

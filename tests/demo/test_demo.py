@@ -132,6 +132,8 @@ def test_a_killed_demo_ends_its_processes_and_the_next_one_removes_its_folder() 
             killed.process.kill()
             assert wait_until_none(temporary) == []
         assert not is_owned(left)
+        an_hour_ago = time.time() - 3600
+        os.utime(left / "lock", (an_hour_ago, an_hour_ago))
         with running_demo(temporary) as after:
             after.wait_until_ready()
             assert not left.exists()
