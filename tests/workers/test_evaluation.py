@@ -305,6 +305,9 @@ def test_a_correction_made_after_an_instant_does_not_change_the_reading_as_of_it
     assert answer(connection, request, later).n > before.n
     with pytest.raises(BadInput, match="yet to come"):
         answer(connection, then, NOW)
+    connection.execute("UPDATE upkeep SET folded_at = %s", (known_at + HOUR,))
+    with pytest.raises(BadInput, match="what was known then is kept from 2026-11-01T14:00:00Z on"):
+        answer(connection, then, later)
 
 
 def test_history_put_in_at_once_gets_a_reading_for_each_past_day(
