@@ -13,10 +13,10 @@ from monitor.workers.clock import Clock, load_clock, wall_clock, wall_now
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 STARTED = datetime(2026, 11, 22, 5, tzinfo=UTC)
 durations = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30))
-rates = st.floats(0.01, 100_000.0)
+rates = st.floats(0.01, 10_000.0)
 
 
-@given(st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+@given(durations.map(lambda passed: EPOCH + passed))
 def test_the_wall_clock_shows_the_very_instant(now: datetime) -> None:
     assert wall_clock(STARTED).at(now) == now
 
