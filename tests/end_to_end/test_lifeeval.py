@@ -127,7 +127,7 @@ def _compare(found: list[Answer], readings: dict[tuple[str, str], dict[str, floa
         assert reading["ece"] == pytest.approx(recounted_ece(confidence, outcome), abs=1e-9), key
         off = abs(reading["ece"] - published[MODELS[key[0]], QUESTION_SETS[key[1]]])
         exact += off < 1e-9
-        assert off <= 0.0077, key
+        assert off < 0.00775, key  # 0.0077, rounded: the published counts have one question fewer
     assert exact == 44
 
 
