@@ -69,23 +69,25 @@ class _Parking(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python
         self._consumer = consumer
         self._lock = threading.Lock()
         self.changes = 0
+        self.joined = False
         self.owned: frozenset[Partition] = frozenset()
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002
-        self._set(())
+        self._set((), joined=False)
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:  # noqa: ARG002
-        self._set(())
+        self._set((), joined=False)
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = list(assigned)
         for each in partitions:
             self._consumer.seek(each, 0)
             self._consumer.pause(each)
-        self._set(partitions)
+        self._set(partitions, joined=True)
 
-    def _set(self, partitions: Iterable[TopicPartition]) -> None:
+    def _set(self, partitions: Iterable[TopicPartition], *, joined: bool) -> None:
         with self._lock:
+            self.joined = joined
             self.owned = frozenset((each.topic, each.partition) for each in partitions)
             self.changes += 1
 
@@ -128,6 +130,11 @@ class Intake:
     def owned(self) -> frozenset[Partition]:
         """The partitions that the group has given to this member."""
         return self._parking.owned
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group counts this member in; it may still have no partition for it."""
+        return self._parking.joined
 
     def rebalanced(self) -> bool:
         """Whether the assignment changed since `start` was called last: then every partition is parked or gone."""

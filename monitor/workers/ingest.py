@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -45,6 +45,10 @@ BEAT_SECONDS: Final = 5.0
 HINT_SECONDS: Final = 2.0
 FINISH_SECONDS: Final = 12.0
 """How long a stop waits for the batch at work; together with leaving the group it stays under 25 s."""
+LEFT_OUT_SECONDS: Final = 12.0
+"""A member that waits so long for its partitions joins anew: a broker may hold a group for a member that is gone."""
+ASKED_TIMES: Final = 3
+"""An end may now and then be listed too low: nothing is refused for the sake of one answer."""
 SWITCH_INTERVAL_SECONDS: Final = 0.0005
 """The interpreter's 5 ms would be spent at each round trip to Postgres while the other thread decodes."""
 
@@ -74,6 +78,7 @@ class Ingest:
         self._gate = FloodGate(plan.flood)
         self._watch = StallWatch(plan.stall_after_seconds)
         self._process = heartbeats.Process("ingest", os.getpid(), socket.gethostname())
+        self._intake: Intake | None = None
         self._connection: Connection | None = None
         self._applier: Applier | None = None
         self._reader = Reader(plan.intake.group_id, "")
@@ -83,29 +88,28 @@ class Ingest:
         self._applied: dict[Partition, int] = {}
         self._messages = 0
         self._ticked = self._beaten = self._hinted = self._watched = 0.0
+        self._joined = time.monotonic()
+        self._left_out = 0
         self._pause = 0.5
 
     def run(self) -> None:
         """Read and apply until told to stop. Raises Refused when going on would spoil what is stored."""
         if self._plan.threaded:
             sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-        intake: Intake | None = None
         try:
             while not self._stop.is_set():
                 try:
-                    if intake is None:
-                        intake = self._begin()
-                    self._step(intake)
+                    self._step(self._member())
                 except FenceLost as news:
                     log.info("fence lost", extra={"cause": str(news)})
                     self._drop_applier()
                 except Unavailable as failure:
-                    self._wait(intake, str(failure))
+                    self._wait(str(failure))
                 except psycopg.Error as failure:
                     if not _may_pass(failure):
                         raise
                     self._disconnect()
-                    self._wait(intake, f"Postgres at {self._plan.database.place}: {_first_line(failure)}")
+                    self._wait(f"Postgres at {self._plan.database.place}: {_first_line(failure)}")
                 except OffsetGone as gone:
                     self._explain(gone)
                 except UnreadableBatch as failure:
@@ -113,7 +117,16 @@ class Ingest:
                     raise Refused(_advice(failure)) from failure
             self._finish()
         finally:
-            self._close(intake)
+            self._close()
+
+    def _member(self) -> Intake:
+        """The member that reads: a new one at first, and where the group does not let this one in."""
+        if self._intake is not None and self._is_left_out(self._intake):
+            self._intake.close()
+            self._intake = None
+        if self._intake is None:
+            self._intake = self._begin()
+        return self._intake
 
     def _begin(self) -> Intake:
         """Join the group, once every partition has a stored offset."""
@@ -124,12 +137,34 @@ class Ingest:
         spans = self._spans()
         offsets.begin(connection, reader, spans.first, spans.end, self._plan.start_from)
         self._reader = reader
-        intake = Intake(self._plan.kafka, self._plan.intake)
+        for partition, stored_offset in offsets.load(connection, reader, spans.end).items():
+            if not spans.first[partition] <= stored_offset <= spans.end[partition]:
+                self._explain(OffsetGone(partition, stored_offset))
+        intake = Intake(self._plan.kafka, replace(self._plan.intake, group_id=self._group_id))
+        self._joined = time.monotonic()
         log.info(
             "started",
-            extra={"group": reader.group_id, "partitions": len(spans.end), "threaded": self._plan.threaded},
+            extra={"group": self._group_id, "partitions": len(spans.end), "threaded": self._plan.threaded},
         )
         return intake
+
+    def _is_left_out(self, intake: Intake) -> bool:
+        """Whether the group has not let this member in for so long that it must try anew, under another name."""
+        now = time.monotonic()
+        if intake.joined:
+            self._joined = now
+        if now - self._joined < max(LEFT_OUT_SECONDS, 2 * self._plan.intake.session_timeout_ms / 1000):
+            return False
+        self._left_out += 1
+        self._stale = True
+        log.warning("the group lets nobody in; joining anew", extra={"group": self._group_id})
+        return True
+
+    @property
+    def _group_id(self) -> str:
+        """The group to join at the broker. One that stays closed is left for another: offsets are kept elsewhere."""
+        renewals = self._left_out // 2
+        return f"{self._plan.intake.group_id}.{renewals}" if renewals else self._plan.intake.group_id
 
     def _spans(self) -> TopicSpans:
         """Offsets of both topics. A topic that does not exist yet is waited for."""
@@ -268,8 +303,12 @@ class Ingest:
         """Refuse with the range that is missing; go on where the broker was wrong and has the offset after all."""
         self._finish()
         topic, part = gone.partition
-        spans = self._spans()
-        first, end = spans.first.get(gone.partition, 0), spans.end.get(gone.partition, 0)
+        asked = []
+        for _ in range(ASKED_TIMES):
+            asked.append(self._spans())
+            self._stop.wait(POLL_SECONDS)
+        first = min(spans.first[gone.partition] for spans in asked)
+        end = max(spans.end[gone.partition] for spans in asked)
         mend = f"`caldrift offsets reset --topic {topic} --partition {part} --to {first}`"
         if gone.offset < first:
             raise Refused(
@@ -300,17 +339,17 @@ class Ingest:
             self._connection.close()
             self._connection = None
 
-    def _wait(self, intake: Intake | None, cause: str) -> None:
+    def _wait(self, cause: str) -> None:
         """Say what is away and wait a while, keeping the membership of the group."""
         self._stale = True
         log.warning("waiting", extra={"cause": cause, "next_try_seconds": self._pause})
         deadline = time.monotonic() + self._pause
         self._pause = min(LONGEST_PAUSE_SECONDS, 2 * self._pause)
         while not self._stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if intake is not None:
-                intake.pause()
+            if self._intake is not None:
+                self._intake.pause()
                 try:
-                    intake.poll(0.0)
+                    self._intake.poll(0.0)
                 except (Unavailable, OffsetGone, UnreadableBatch) as failure:
                     log.debug("while waiting: %s", failure)
             self._stop.wait(min(left, POLL_SECONDS))
@@ -324,11 +363,11 @@ class Ingest:
         except (psycopg.Error, FenceLost, Unavailable) as failure:
             log.info("the last batch was not applied", extra={"cause": _first_line(failure)})
 
-    def _close(self, intake: Intake | None) -> None:
+    def _close(self) -> None:
         self._lane.close()
-        if intake is not None:
-            intake.hint(dict(self._applied))
-            intake.close()
+        if self._intake is not None:
+            self._intake.hint(dict(self._applied))
+            self._intake.close()
         if self._lane.clear(2.0) and self._connection is not None and not self._connection.closed:
             try:
                 heartbeats.forget(self._connection, self._process)
