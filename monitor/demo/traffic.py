@@ -6,11 +6,11 @@ segment of one model is right less often than before.
 
 import heapq
 import os
+import select
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -94,8 +94,11 @@ def publish(publisher: Publisher, settings: TrafficSettings, due: Iterable[Due])
     return n
 
 
-def run(settings: TrafficSettings, stop: threading.Event) -> None:
-    """Publish the history, then live traffic until stopped. A broker that is away is waited for."""
+def run(settings: TrafficSettings, stopped: Callable[[float], bool]) -> None:
+    """Publish the history, then live traffic until `stopped`, which waits some seconds, is true.
+
+    A broker that is away is waited for.
+    """
     simulation = Simulation(settings)
     sent_us = settings.now_us(datetime.now(UTC))
     simulation.put_history(sent_us)
@@ -103,7 +106,7 @@ def run(settings: TrafficSettings, stop: threading.Event) -> None:
         publish(publisher, settings, simulation.due(sent_us))
         publisher.flush()
         live_since = time.monotonic()
-        while not stop.wait(TICK_SECONDS):
+        while not stopped(TICK_SECONDS):
             now_us = settings.now_us(datetime.now(UTC))
             drifted = time.monotonic() - live_since >= settings.drift_after_seconds
             simulation.put_live(sent_us, now_us, drifted=drifted)
@@ -119,17 +122,16 @@ def main(document: str) -> None:
     import msgspec  # noqa: PLC0415 - the process starts here
 
     settings = msgspec.json.decode(document, type=TrafficSettings)
-    stop = threading.Event()
+    signalled, signaller = os.pipe()
+    os.set_blocking(signaller, False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: os.write(signaller, b"!"))
 
-    def hang_up() -> None:
-        while os.read(0, 1024):
-            pass
-        stop.set()
+    def stopped(seconds: float) -> bool:
+        """Whether a signal came or standard input ended, which nobody writes to, within so many seconds."""
+        return bool(select.select([0, signalled], [], [], seconds)[0])
 
-    threading.Thread(target=hang_up, daemon=True).start()
-    run(settings, stop)
+    run(settings, stopped)
 
 
 if __name__ == "__main__":

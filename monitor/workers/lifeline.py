@@ -31,11 +31,21 @@ def stop_event(*, supervised: bool) -> threading.Event:
     Call it from the main thread, once. A second such signal ends the process at once with exit status 130.
     """
     event = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        # A handler runs in the main thread, perhaps inside event.wait() with the event's lock held: to set the event
+        # here could wait for that lock for ever. Another thread sets it.
         if event.is_set():
             os._exit(130)
-        event.set()
+        os.write(writer, b"!")
+
+    def relay() -> None:
+        while os.read(reader, 1):
+            event.set()
+
+    threading.Thread(target=relay, name="signals", daemon=True).start()
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)

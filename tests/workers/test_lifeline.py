@@ -31,6 +31,13 @@ print("ready", flush=True)
 while True:
     time.sleep(1)
 """
+BUSY = """
+from monitor.workers.lifeline import stop_event
+stop = stop_event(supervised=True)
+print("ready", flush=True)
+while not stop.wait(0.0):
+    pass
+"""
 
 
 def child(program: str) -> subprocess.Popen[str]:
@@ -69,3 +76,14 @@ def test_a_second_signal_ends_a_child_that_is_busy_stopping() -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     process.communicate()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_signal_is_heard_whatever_the_waiting_thread_holds_just_then(seed: int) -> None:
+    """A handler that took the event's lock itself would hang in most of these attempts."""
+    for attempt in range(8):
+        process = child(BUSY)
+        time.sleep(0.003 * attempt + 0.001 * seed)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, "it never stopped"
+        process.communicate()
