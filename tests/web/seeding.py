@@ -145,10 +145,12 @@ def seed_intake(connection: Connection, *, lag: int = 12) -> None:
         """,
         (NOW - timedelta(seconds=20), NOW - timedelta(seconds=20)),
     )
-    connection.execute(
+    connection.execute(  # the living stay alive for as long as the tests may take
         """
-        INSERT INTO role (name, instance, pid, host, beat_at) VALUES ('ingest', 'ingest-1', 10, 'h', now()),
-            ('evaluate', 'evaluate', 11, 'h', now() - interval '3 hours'), ('web', 'web', 12, 'h', now())
+        INSERT INTO role (name, instance, pid, host, beat_at) VALUES
+            ('ingest', 'ingest-1', 10, 'h', now() + interval '30 minutes'),
+            ('evaluate', 'evaluate', 11, 'h', now() - interval '3 hours'),
+            ('web', 'web', 12, 'h', now() + interval '30 minutes')
         """
     )
 
