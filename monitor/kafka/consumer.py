@@ -53,6 +53,11 @@ class Polled:
     """Next offset to read, for every started partition whose position moved: past markers and compacted records too."""
 
 
+FETCH_BYTES: Final = 1 << 23
+PARTITION_BYTES: Final = 1 << 20
+"""What one fetch brings at most, some ten batches of small events; one large message always fits."""
+
+
 class OffsetGone(Exception):  # noqa: N818 - the caller turns it into Refused, with the range that is missing
     """The broker does not hold the offset that was asked for."""
 
@@ -111,8 +116,8 @@ class Intake:
                 heartbeat_interval_ms=settings.heartbeat_interval_ms,
                 request_timeout_ms=settings.request_timeout_ms,
                 bootstrap_timeout_ms=settings.bootstrap_timeout_ms,
-                fetch_max_bytes=1 << 25,
-                max_partition_fetch_bytes=1 << 22,
+                fetch_max_bytes=FETCH_BYTES,
+                max_partition_fetch_bytes=PARTITION_BYTES,
                 metrics_enabled=False,
             )
         except AuthorizationError as failure:

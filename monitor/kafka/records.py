@@ -159,11 +159,12 @@ class BatchRecords:
         return UnreadableBatch(topic, part, max(self.fetch_offset, batch.base_offset), batch.next_offset, why)
 
 
-def parse_records(buffer: bytes, at: int, count: int, base_offset: int) -> list[Message]:  # noqa: C901 - one hot loop
+def parse_records(buffer: bytes, at: int, count: int, base_offset: int) -> list[Message]:  # noqa: C901, PLR0912, PLR0915 - hot
     """The records of one uncompressed batch of format 2. Raises ValueError or IndexError where it is damaged.
 
     A record is: length, attributes, time delta, offset delta, key, value, headers; the numbers are zigzag varints
-    (https://kafka.apache.org/documentation/#record). Headers are stepped over.
+    (https://kafka.apache.org/documentation/#record). Those of up to two bytes are read in place, which nearly halves the
+    time. Headers are stepped over.
     """
     messages: list[Message] = []
     add = messages.append
@@ -172,7 +173,12 @@ def parse_records(buffer: bytes, at: int, count: int, base_offset: int) -> list[
         length = buffer[at]
         at += 1
         if length > 127:
-            length, at = _more(buffer, at, length)
+            byte = buffer[at]
+            at += 1
+            if byte > 127:
+                length, at = _more(buffer, at - 1, length)
+            else:
+                length = length & 0x7F | byte << 7
         end = at + (length >> 1)
         at += 1
         while buffer[at] > 127:
@@ -181,7 +187,12 @@ def parse_records(buffer: bytes, at: int, count: int, base_offset: int) -> list[
         delta = buffer[at]
         at += 1
         if delta > 127:
-            delta, at = _more(buffer, at, delta)
+            byte = buffer[at]
+            at += 1
+            if byte > 127:
+                delta, at = _more(buffer, at - 1, delta)
+            else:
+                delta = delta & 0x7F | byte << 7
         key_size = buffer[at]
         at += 1
         if key_size > 127:
@@ -195,7 +206,12 @@ def parse_records(buffer: bytes, at: int, count: int, base_offset: int) -> list[
         value_size = buffer[at]
         at += 1
         if value_size > 127:
-            value_size, at = _more(buffer, at, value_size)
+            byte = buffer[at]
+            at += 1
+            if byte > 127:
+                value_size, at = _more(buffer, at - 1, value_size)
+            else:
+                value_size = value_size & 0x7F | byte << 7
         if value_size & 1:
             value = None
         else:

@@ -34,11 +34,12 @@ from monitor.postgres.offsets import ADVANCE, Advance, Reader, advance_parameter
 from monitor.postgres.returned import Answer, Shape, joined_rows, read_answer, shape_of_labels, shape_of_predictions
 from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, Texts
 
-GUARDS: Final = (
+SESSION: Final = (
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
-    " SET plan_cache_mode = force_generic_plan"
+    " SET plan_cache_mode = force_generic_plan; SET synchronous_commit = off"
 )
-"""For the session of an ingest process: no plan of a hot statement may depend on how large `pair` is."""
+"""For the session of an ingest process. No plan of a hot statement may depend on how large `pair` is. And a batch need
+not wait for the disk: one that a crash of the server undoes takes its offsets with it, and is read again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

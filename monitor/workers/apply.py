@@ -24,7 +24,7 @@ from monitor.postgres.segment_sets import MOST_REMEMBERED, LabelSources, Segment
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.deltas import delta_of, encode, merge
 from monitor.rolling.rows import NO_LABEL, Int16s, Int32s, JoinedRows
-from monitor.rolling.segments import SegmentKey, SegmentScheme
+from monitor.rolling.segments import EVENT_FIELDS, SegmentKey, SegmentScheme
 from monitor.workers.batch import Batch, Chunk, dead_letter, located
 from monitor.workers.staging import (
     Places,
@@ -110,10 +110,12 @@ class Applier:
     def __init__(self, connection: Connection, rules: JoinRules) -> None:
         self.connection = connection
         self._rules = rules
-        connection.execute(joins.GUARDS)
+        connection.execute(joins.SESSION)
         self._sets = SegmentSets(rules.bound())
         self._sources = LabelSources(rules.is_primary)
         self._by_raw_key: dict[Hashable, int] = {}
+        self._by_whole: dict[Hashable, int] = {}
+        self._whole_is_enough = not any(each.source in EVENT_FIELDS for each in rules.scheme.dimensions)
         self._unused_numbers: frozenset[str] = frozenset()
         self._floor_at, self._id_range = self._read_floor()
 
@@ -154,7 +156,7 @@ class Applier:
             predictions, ids = [predictions[place] for place in kept.tolist()], ids[kept]
         if kept_labels is not None:
             labels, keys = [labels[place] for place in kept_labels.tolist()], keys[kept_labels]
-        segment_sets = self._segment_sets(predictions, may_ask=may_ask)
+        segment_sets, numbers = self._segment_sets(predictions, may_ask=may_ask)
         self._know_sources(labels, may_ask=may_ask)
         once, every = first_of_each(ids)
         greatest, every_label = greatest_of_each(keys, labels)
@@ -166,7 +168,7 @@ class Applier:
             ids,
             keys,
             segment_sets,
-            prediction_rows(predictions, ids, segment_sets, once),
+            prediction_rows(predictions, ids, segment_sets, once, numbers=numbers),
             label_rows(labels, keys, self._sources.number, greatest),
             every,
             every_label,
@@ -218,8 +220,12 @@ class Applier:
         numbers = [rows.label.source] if rows.previous is None else [rows.label.source, rows.previous.source]
         return self._sources.groups(self.connection, *numbers)
 
-    def _segment_sets(self, predictions: Sequence[Prediction], *, may_ask: bool) -> Int32s:
-        """The number of each prediction's segment set; new ones are stored first."""
+    def _segment_sets(self, predictions: Sequence[Prediction], *, may_ask: bool) -> tuple[Int32s, bool]:
+        """The number of each prediction's segment set, new ones stored first; and whether values may be numbers."""
+        whole = [(each.model, each.model_version, *each.signals, *each.segments.items()) for each in predictions]
+        numbers = list(map(self._by_whole.get, whole))
+        if None not in numbers:
+            return np.array(numbers, np.int32), False
         raw = list(map(self._rules.scheme.raw_key, predictions))
         numbers = list(map(self._by_raw_key.get, raw))
         if None in numbers:
@@ -229,7 +235,19 @@ class Applier:
                 self._by_raw_key.clear()
             self._learn(dict(zip(raw, predictions, strict=True)))
             numbers = [self._by_raw_key[each] for each in raw]
-        return np.array(numbers, np.int32)
+        if self._whole_is_enough:
+            self._remember_whole(predictions, whole, numbers)
+        return np.array(numbers, np.int32), True
+
+    def _remember_whole(
+        self, predictions: Sequence[Prediction], whole: Sequence[Hashable], numbers: Sequence[int | None]
+    ) -> None:
+        """Segments without numbers are looked up as they are, at half the cost of their raw key."""
+        if len(self._by_whole) > MOST_REMEMBERED:
+            self._by_whole.clear()
+        for prediction, key, number in zip(predictions, whole, numbers, strict=True):
+            if number is not None and float not in map(type, prediction.segments.values()):
+                self._by_whole[key] = number
 
     def _learn(self, predictions: dict[Hashable, Prediction]) -> None:
         scheme = self._rules.scheme

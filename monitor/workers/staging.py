@@ -1,8 +1,9 @@
 """Events -> the columns that the join takes: ids, order, one row an id. Pure, vectorised where most time would go."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +19,10 @@ Places: TypeAlias = npt.NDArray[np.intp]
 
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 _encode: Final = msgspec.json.Encoder().encode
+_optional: Final = attrgetter("predicted", "probabilities", "interval", "reference", "chain_id", "step")
+_NOTHING: Final = (None,) * 6
+
+_T = TypeVar("_T")
 
 
 def prediction_ids(predictions: Sequence[Prediction], scope: IdScope) -> Ids:
@@ -83,26 +88,31 @@ def greatest_of_each(ids: Ids, labels: Sequence[Label]) -> tuple[Places, Places 
 
 
 def prediction_rows(
-    predictions: Sequence[Prediction], ids: Ids, segment_sets: Int32s, places: Places
+    predictions: Sequence[Prediction], ids: Ids, segment_sets: Int32s, places: Places, *, numbers: bool = True
 ) -> PredictionRows:
-    """The columns of the predictions at these places."""
+    """The columns of the predictions at these places. `numbers` is false where no segment value is a number."""
     n = len(places)
     chosen = [predictions[place] for place in places.tolist()]
-    probabilities = _given(chosen, "probabilities")
-    steps = _given(chosen, "step")
-    return PredictionRows(
+    optional = list(map(_optional, chosen))
+    rows = PredictionRows(
         ids=ids[places],
         segment_set=segment_sets[places],
         predicted_us=np.fromiter(map(attrgetter("predicted_at"), chosen), np.int64, n),
         confidence=np.fromiter(map(attrgetter("confidence"), chosen), np.float64, n),
         signals=_signals(list(map(attrgetter("signals"), chosen))),
-        predicted=_given(chosen, "predicted"),
-        probabilities=None if probabilities is None else [_encode(each) if each else None for each in probabilities],
-        interval=_intervals(_given(chosen, "interval")),
-        numbers=_numbers(list(map(attrgetter("segments"), chosen))),
-        reference=_given(chosen, "reference"),
-        chain_id=_given(chosen, "chain_id"),
-        step=None if steps is None else np.array([-1 if each is None else each for each in steps], np.int32),
+        numbers=_numbers(list(map(attrgetter("segments"), chosen))) if numbers else None,
+    )
+    if optional.count(_NOTHING) == n:
+        return rows
+    predicted, probabilities, interval, reference, chain_id, step = map(list, zip(*optional, strict=True))
+    return replace(
+        rows,
+        predicted=_given(predicted),
+        probabilities=_given([_encode(each) if each else None for each in probabilities]),
+        interval=_intervals(interval),
+        reference=_given(reference),
+        chain_id=_given(chain_id),
+        step=None if _given(step) is None else np.array([-1 if x is None else x for x in step], np.int32),
     )
 
 
@@ -111,8 +121,8 @@ def label_rows(labels: Sequence[Label], ids: Ids, source_number: Callable[[str],
     n = len(places)
     chosen = [labels[place] for place in places.tolist()]
     kind = np.fromiter(map(attrgetter("kind"), chosen), np.int16, n)
-    sources = _given(chosen, "source")
-    propensities = _given(chosen, "propensity")
+    sources = _given(list(map(attrgetter("source"), chosen)))
+    propensities = _given(list(map(attrgetter("propensity"), chosen)))
     texts: list[str | None] | None = None
     if (kind == LabelKind.LABEL).any():
         texts = [each.text if each.kind is LabelKind.LABEL else None for each in chosen]
@@ -128,9 +138,8 @@ def label_rows(labels: Sequence[Label], ids: Ids, source_number: Callable[[str],
     )
 
 
-def _given(events: Sequence[object], field: str) -> list[Any] | None:
+def _given(values: list[_T | None]) -> list[_T | None] | None:
     """The values of an optional field, None where no event has one."""
-    values = list(map(attrgetter(field), events))
     return None if values.count(None) == len(values) else values
 
 
@@ -154,8 +163,8 @@ def _signals(signals: Sequence[Mapping[str, float]]) -> Floats | None:
     return table
 
 
-def _intervals(intervals: Sequence[Interval | None] | None) -> Floats | None:
-    if intervals is None:
+def _intervals(intervals: list[Interval | None]) -> Floats | None:
+    if _given(intervals) is None:
         return None
     none = (np.nan, np.nan, np.nan)
     return np.array([none if each is None else (each.low, each.high, each.level) for each in intervals], np.float64)

@@ -234,7 +234,7 @@ def test_no_hot_statement_scans_pair(either_layout: Connection, present: Sequenc
         " || substr(md5(g::text), 1, 19))::uuid, now(), 0.5, 1 FROM generate_series(1, 40000) AS g"
     )
     connection.execute("ANALYZE pair")
-    connection.execute(joins.GUARDS)
+    connection.execute(joins.SESSION)
     begin(connection)
     n = 500
     rows, tags = full_rows(n) if present else predictions(names(n)), labels(names(n), label(1.0))
