@@ -28,17 +28,20 @@ def watch(on_end: Callable[[], None], grace_seconds: float = GRACE_SECONDS) -> t
 def stop_event(*, supervised: bool) -> threading.Event:
     """An event that is set at SIGTERM, SIGINT, SIGHUP and, in a supervised process, when the supervisor ends.
 
-    Call it from the main thread, once. A second such signal ends the process at once with exit status 130.
+    Call it from the main thread, once. A second signal during the stop ends the process at once with status 130; the
+    end of the supervisor and one signal are but one wish.
     """
     event = threading.Event()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
+    heard: list[int] = []
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         # A handler runs in the main thread, perhaps inside event.wait() with the event's lock held: to set the event
         # here could wait for that lock for ever. Another thread sets it.
-        if event.is_set():
+        if heard and event.is_set():
             os._exit(130)
+        heard.append(number)
         os.write(writer, b"!")
 
     def relay() -> None:

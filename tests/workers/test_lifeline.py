@@ -16,6 +16,7 @@ print("ready", flush=True)
 stop.wait()
 print("stopped in order", flush=True)
 """
+SLOW = ORDERLY.replace("stop.wait()", "stop.wait(); import time; time.sleep(0.6)")
 HANGING = """
 import time
 from monitor.workers.lifeline import watch
@@ -60,6 +61,18 @@ def test_a_signal_stops_a_child_in_order(number: signal.Signals) -> None:
     process.send_signal(number)
     assert process.wait(20) == 0
     process.communicate()
+
+
+def test_the_end_of_the_pipe_and_a_signal_together_are_one_wish() -> None:
+    process = child(SLOW)
+    assert process.stdin is not None
+    process.stdin.close()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert process.stdout is not None
+    assert process.stdout.read() == "stopped in order\n"
+    process.stdout.close()
 
 
 def test_a_child_that_hangs_ends_after_its_grace() -> None:
