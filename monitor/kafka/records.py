@@ -163,8 +163,8 @@ def parse_records(buffer: bytes, at: int, count: int, base_offset: int) -> list[
     """The records of one uncompressed batch of format 2. Raises ValueError or IndexError where it is damaged.
 
     A record is: length, attributes, time delta, offset delta, key, value, headers; the numbers are zigzag varints
-    (https://kafka.apache.org/documentation/#record). Those of up to two bytes are read in place, which nearly halves the
-    time. Headers are stepped over.
+    (https://kafka.apache.org/documentation/#record). Those of up to two bytes are read in place, which nearly halves
+    the time. Headers are stepped over.
     """
     messages: list[Message] = []
     add = messages.append
