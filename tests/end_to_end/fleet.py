@@ -19,7 +19,7 @@ session_timeout = "6s"
 heartbeat_interval = "500ms"
 
 [segments]
-crosses = [["lang", "difficulty"]]
+crosses = [["lang", "difficulty"], ["qset", "complete"]]
 
 [segments.dimensions.difficulty]
 field = "prompt_tokens"
@@ -38,7 +38,7 @@ label_horizon = "3650d"
 
 
 def write_settings(path: Path, broker: str, predictions: str, labels: str, batch_size: int = 300) -> Path:
-    """A caldrift.toml for the log of `log.write_log`."""
+    """A caldrift.toml for the log of `log.write_log`, and for the answers of LifeEval."""
     group = f"group-{predictions}"
     path.write_text(
         SETTINGS.format(broker=broker, group=group, predictions=predictions, labels=labels, batch_size=batch_size)
