@@ -51,7 +51,7 @@ def readings_table(readings: Sequence[Reading]) -> str:
             _number(reading.ece),
             _interval(reading.intervals.get("ece")),
             _interval(reading.null_band.get("ece")),
-            "too few labels" if reading.not_enough_labels else verdict(reading),
+            verdict(reading),
         ]
         for reading in readings
     ]
@@ -67,6 +67,8 @@ def segment_words(segment: Mapping[str, str]) -> str:
 def verdict(reading: Reading) -> str:
     """What ECE says beside its null band, in words."""
     band = reading.null_band.get("ece")
+    if reading.not_enough_labels:
+        return "too few labels"
     if reading.ece is None or band is None:
         return "unknown"
     if reading.ece <= band[1]:

@@ -301,3 +301,10 @@ def test_the_page_is_one_file_with_a_diagram_a_series_and_nothing_from_elsewhere
     assert "<b>m0" not in page
     for outside in ("<script", "<link", " src=", "@import", "url(", 'href="http', 'href="/'):
         assert outside not in page
+
+
+def test_two_labels_are_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("confidence,correct\n0.9,true\n0.7,false\n")
+    shown = caldrift("--pairs", "few.csv", cwd=tmp_path).stdout
+    assert "verdict: too few labels" in shown
+    assert "as a calibrated model" not in shown
