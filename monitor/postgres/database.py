@@ -110,10 +110,12 @@ def answering(dsn: str) -> Iterator[None]:
 
 def is_lost(failure: BaseException) -> bool:
     """Whether the failure means that the connection is gone, or that the server is going down: connect again."""
+    if isinstance(failure, psycopg.errors.IdleInTransactionSessionTimeout):  # no OperationalError, though it is one
+        return True
     if not isinstance(failure, psycopg.OperationalError | psycopg.InterfaceError) or is_conflict(failure):
         return False
     state = failure.sqlstate
-    return state is None or state.startswith("08") or state in {"57P01", "57P02", "57P03", "57P05", "25P03"}
+    return state is None or state.startswith("08") or state in {"57P01", "57P02", "57P03", "57P05"}
 
 
 def is_conflict(failure: BaseException) -> bool:

@@ -36,10 +36,12 @@ from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, Tex
 
 SESSION: Final = (
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
+    " SET idle_in_transaction_session_timeout = '20s';"
     " SET plan_cache_mode = force_generic_plan; SET synchronous_commit = off"
 )
 """For the session of an ingest process. No plan of a hot statement may depend on how large `pair` is. And a batch need
-not wait for the disk: one that a crash of the server undoes takes its offsets with it, and is read again."""
+not wait for the disk: one that a crash of the server undoes takes its offsets with it, and is read again. A process
+that freezes inside a batch gives its rows back, so that another may go on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

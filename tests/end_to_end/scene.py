@@ -115,6 +115,15 @@ def two_owners(scene: Scene, patience: float = PATIENCE_SECONDS) -> str:
 
     Returns the complaint. Raises TimeoutError when the service does not come to an end.
     """
+    rest = _contested(scene, patience)
+    scene.fleet.signal("first", signal.SIGCONT)
+    publish(scene.broker, scene.topics, rest)
+    wait_for(scene.is_done, patience, "everything joined")
+    return scene.complaint()
+
+
+def _contested(scene: Scene, patience: float) -> list[Message]:
+    """Two processes hold the same batch; the first is frozen inside its transaction. Returns what is not published."""
     half = len(scene.log) // 2
     later = scene.log[half:]
     contested = [each for each in later if each.topic == PREDICTIONS and each.part == 0][:100]
@@ -131,11 +140,8 @@ def two_owners(scene: Scene, patience: float = PATIENCE_SECONDS) -> str:
         scene.fleet.start("second", "ingest")
         wait_for(lambda: '"partitions": ["' in scene.fleet.log_of("second"), patience, "a second owner")
         time.sleep(3)  # it reads and decodes the same messages
-    scene.fleet.signal("first", signal.SIGCONT)
     chosen = {id(each) for each in contested}
-    publish(scene.broker, scene.topics, [each for each in later if id(each) not in chosen])
-    wait_for(scene.is_done, patience, "everything joined")
-    return scene.complaint()
+    return [each for each in later if id(each) not in chosen]
 
 
 def cut_commits(scene: Scene, patience: float = PATIENCE_SECONDS) -> str:

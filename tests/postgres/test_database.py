@@ -1,5 +1,7 @@
 """Connections: what they are set to, and what their failures say."""
 
+import time
+
 import psycopg
 import pytest
 
@@ -117,3 +119,13 @@ def test_a_database_without_the_schema_says_how_to_get_it(empty_database: str) -
         answering(empty_database),
     ):
         connection.execute("SELECT * FROM pane")
+
+
+def test_a_session_that_idled_too_long_in_a_transaction_is_lost(postgres: str) -> None:
+    connection = connect(postgres, "test")
+    connection.execute("SET idle_in_transaction_session_timeout = '50ms'")
+    connection.execute("BEGIN")
+    time.sleep(0.5)
+    with pytest.raises(psycopg.Error) as caught:
+        connection.execute("SELECT 1")
+    assert is_lost(caught.value)
