@@ -17,6 +17,8 @@ from tests.embedded import Topics
 from tests.end_to_end.fleet import wait_for
 from tests.end_to_end.scene import PATIENCE_SECONDS, Scene, cut_commits, publish, staged, two_owners
 
+pytestmark = pytest.mark.timeout(900)  # real servers and processes, on a machine that may be busy
+
 SEEDS = [int(seed) for seed in os.environ.get("CALDRIFT_SEEDS", "1").split(",")]
 PREDICTIONS = int(os.environ.get("CALDRIFT_EVENTS", "4000"))
 ROUNDS = 40

@@ -16,6 +16,8 @@ from tests.end_to_end.fleet import Fleet, write_settings
 from tests.oracles import lifeeval
 from tests.oracles.lifeeval import Answer
 
+pytestmark = pytest.mark.timeout(900)  # real servers and processes, on a machine that may be busy
+
 STARTED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 
 

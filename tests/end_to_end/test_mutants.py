@@ -10,6 +10,8 @@ import pytest
 from tests.embedded import Topics
 from tests.end_to_end.scene import Scene, cut_commits, staged, two_owners
 
+pytestmark = pytest.mark.timeout(900)  # real servers and processes, on a machine that may be busy
+
 ROOT = Path(__file__).parents[2]
 
 
