@@ -2,8 +2,9 @@
 
     python -m bench ingest [--pairs 200000] [--rounds 3] [--stored 5000000] [--only NAME ...]
 
-Every rate counts messages a second from the moment that the first batch may commit until every offset is stored: group
-joining and process start do not count. Rounds alternate between the contestants; ratios are of their medians.
+Every rate counts messages a second from the moment that the offsets are set to 0, under processes that stand at the
+ends of full topics, until every offset is stored: start and joining the group do not count. Rounds alternate between
+the contestants; ratios are of their medians.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,13 @@ import psycopg
 
 from bench.breakdown import breakdown
 from bench.servers import kafka, postgres
-from bench.traffic import PARTITIONS, Filled, fill
+from bench.traffic import PARTITIONS, PREDICTIONS, Filled, fill, labels, predictions
+from monitor.kafka.access import KafkaAccess
+from monitor.kafka.publisher import Publisher
+from monitor.kafka.topics import cluster_id, topic_spans
+from monitor.postgres.database import Connection, connect
 from monitor.postgres.migration import upgrade
+from monitor.postgres.offsets import Reader, begin
 
 PROGRAM = [sys.executable, "-m", "monitor.cli.app"]
 PATIENCE_SECONDS = 300.0
@@ -84,57 +90,80 @@ def plain_loop(ground: Ground) -> Run:
             return Run(2 * filled.pairs / float(process.stdout.readline()))
 
 
-def ours(ground: Ground, dsn: str, topics: tuple[str, str], messages: int, processes: int = 1) -> Run:
+def ours(ground: Ground, dsn: str, topics: tuple[str, str], processes: int = 1) -> Run:
     """`caldrift ingest`, as many processes as wanted, on a database that holds whatever it holds."""
+    group = f"bench-{uuid.uuid4().hex[:8]}"
     settings = ground.folder / "caldrift.toml"
     settings.write_text(
         f'[kafka]\nbootstrap_servers = ["{ground.address}"]\npredictions_topic = "{topics[0]}"\n'
-        f'labels_topic = "{topics[1]}"\ngroup_id = "bench-{uuid.uuid4().hex[:8]}"\n'
+        f'labels_topic = "{topics[1]}"\ngroup_id = "{group}"\n'
         'session_timeout = "6s"\nheartbeat_interval = "500ms"\n'
     )
     environment = {**os.environ, "CALDRIFT_POSTGRES__DSN": dsn}
     command = [*PROGRAM, "--config", str(settings), "ingest", "--threads", "2" if processes == 1 else "1"]
-    checkpoint(dsn)
+    access = KafkaAccess((ground.address,))
+    ends = topic_spans(access, topics).end
     running: list[subprocess.Popen[bytes]] = []
-    with psycopg.connect(dsn) as gate, psycopg.connect(dsn, autocommit=True) as watch:
-        gate.execute("SELECT FROM retention_floor FOR UPDATE")  # no batch commits until it is released
+    with connect(dsn, "bench") as watch:
+        begin(
+            watch, Reader(group, cluster_id(access)), ends, ends, "latest"
+        )  # nothing to read while they join the group
         try:
             for _ in range(processes):
                 with (ground.folder / "ingest.log").open("ab") as log:
                     running.append(
                         subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
                     )
-            until(lambda: waiting(watch) == processes, "every process holds a batch")
-            processes_seen = [psutil.Process(each.pid) for each in running]
-            before, started = applied(watch), time.monotonic()
-            gate.rollback()
-            most = 0
-            while applied(watch) - before < messages:
-                most = max(most, *(each.memory_info().rss for each in processes_seen))
-                if time.monotonic() - started > PATIENCE_SECONDS:
-                    raise TimeoutError((ground.folder / "ingest.log").read_text()[-2000:])
-                time.sleep(0.02)
+            until(lambda: shares(watch) == [len(ends) // processes] * processes, "every process has its partitions")
+            checkpoint(dsn)
+            watch.execute("UPDATE kafka_offset SET next_offset = 0")
+            started = time.monotonic()
+            poke(access, ends)
+            most = follow(
+                watch, sum(ends.values()) + len(ends), [psutil.Process(each.pid) for each in running], started
+            )
             seconds = time.monotonic() - started
+        except TimeoutError:
+            print((ground.folder / "ingest.log").read_text()[-2000:], file=sys.stderr)
+            raise
         finally:
             for each in running:
                 each.terminate()
             for each in running:
                 each.wait(timeout=30)
-    return Run(messages / seconds, most / 1e6)
+    return Run(sum(ends.values()) / seconds, most / 1e6)
 
 
-def applied(connection: psycopg.Connection[tuple[int]]) -> int:
+def follow(watch: Connection, messages: int, processes: Sequence[psutil.Process], started: float) -> int:
+    """Wait until so many messages are applied; the most memory, in bytes, that one process held meanwhile."""
+    most = 0
+    while applied(watch) < messages:
+        most = max(most, *(each.memory_info().rss for each in processes))
+        if time.monotonic() - started > PATIENCE_SECONDS:
+            raise TimeoutError("not everything was applied")
+        time.sleep(0.02)
+    return most
+
+
+def poke(access: KafkaAccess, partitions: Iterable[tuple[str, int]]) -> None:
+    """One more event in each partition: its process finds that the offsets were moved, and reads on from them."""
+    name = str(uuid.uuid4())
+    with Publisher(access) as publisher:
+        for topic, part in partitions:
+            one = predictions([name], 1) if topic.startswith(PREDICTIONS) else labels([name], 1, 1)
+            publisher.send(topic, None, next(one), part)
+        publisher.flush()
+
+
+def applied(connection: Connection) -> int:
     row = connection.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM kafka_offset").fetchone()
     return row[0] if row else 0
 
 
-def waiting(connection: psycopg.Connection[tuple[int]]) -> int:
-    """How many ingest processes hold a batch that waits for the gate."""
-    row = connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'caldrift ingest' AND wait_event_type = 'Lock'"
-    ).fetchone()
-    return row[0] if row else 0
+def shares(connection: Connection) -> list[int]:
+    """How many partitions each living process reads."""
+    rows = connection.execute("SELECT (detail->>'partitions')::int FROM role WHERE name = 'ingest'").fetchall()
+    return [row[0] for row in rows]
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -157,7 +186,7 @@ def whole(ground: Ground, processes: int = 1, stored: int = 0) -> Run:
     with database(ground.server_dsn) as dsn:
         if stored:
             store(dsn, stored)
-        return ours(ground, dsn, (filled.predictions, filled.labels), 2 * filled.pairs, processes)
+        return ours(ground, dsn, (filled.predictions, filled.labels), processes)
 
 
 def labels_and_corrections(ground: Ground) -> tuple[Run, Run]:
@@ -165,9 +194,9 @@ def labels_and_corrections(ground: Ground) -> tuple[Run, Run]:
     filled = ground.filled
     empty = fill(ground.address, 0)
     with database(ground.server_dsn) as dsn:
-        ours(ground, dsn, (filled.predictions, empty.labels), filled.pairs)
-        first = ours(ground, dsn, (empty.predictions, filled.labels), filled.pairs)
-        corrected = ours(ground, dsn, (empty.predictions, filled.corrections), filled.pairs)
+        ours(ground, dsn, (filled.predictions, empty.labels))
+        first = ours(ground, dsn, (empty.predictions, filled.labels))
+        corrected = ours(ground, dsn, (empty.predictions, filled.corrections))
         report_size(dsn, filled.pairs, "after a correction of each")
     return first, corrected
 
@@ -199,7 +228,7 @@ def size(ground: Ground) -> None:
     """Bytes a pair with a UUID id, one signal and no optional field, a label each."""
     filled = ground.filled
     with database(ground.server_dsn) as dsn:
-        ours(ground, dsn, (filled.predictions, filled.labels), 2 * filled.pairs)
+        ours(ground, dsn, (filled.predictions, filled.labels))
         report_size(dsn, filled.pairs, "with its label")
 
 

@@ -1,4 +1,7 @@
-"""The events of the ingest benchmark: UUIDv7 ids, one signal, three segment dimensions, no optional field."""
+"""The events of the ingest benchmark: UUIDv7 ids, one signal, three segment dimensions, no optional field.
+
+Predictions are in the order of time; a label comes a random while after its prediction, as it does in life.
+"""
 
 import json
 import random
@@ -11,7 +14,10 @@ from monitor.kafka.publisher import Publisher
 from monitor.kafka.topics import create_topics
 
 PARTITIONS = 4
+PREDICTIONS = "bench-p-"
 START_MS = 1_795_000_000_000
+DELAY = 30_000
+"""Mean number of predictions between a prediction and its label."""
 VALUES = {"domain": ("law", "medicine", "finance", "code"), "channel": ("web", "app"), "lang": ("de", "en", "fr")}
 
 
@@ -59,21 +65,29 @@ def labels(ids: list[str], seed: int, version: int) -> Iterator[bytes]:
 def fill(address: str, pairs: int, seed: int = 1) -> Filled:
     """Fill new topics: every prediction, its label, and a correction of each label."""
     mark = uuid.uuid4().hex[:8]
-    filled = Filled(f"bench-p-{mark}", f"bench-l-{mark}", f"bench-c-{mark}", pairs)
+    filled = Filled(f"{PREDICTIONS}{mark}", f"bench-l-{mark}", f"bench-c-{mark}", pairs)
     access = KafkaAccess((address,))
     create_topics(access, (filled.predictions, filled.labels, filled.corrections), PARTITIONS)
     ids = prediction_ids(pairs, seed)
     topics = {
-        filled.predictions: predictions(ids, seed),
-        filled.labels: labels(ids, seed, 1),
-        filled.corrections: labels(ids, seed, 2),
+        filled.predictions: (range(pairs), predictions(ids, seed)),
+        filled.labels: (delayed(pairs, seed + 1), labels(ids, seed, 1)),
+        filled.corrections: (delayed(pairs, seed + 2), labels(ids, seed, 2)),
     }
     with Publisher(access) as publisher:
-        for topic, bodies in topics.items():
-            for name, body in zip(ids, bodies, strict=True):
-                publisher.send(topic, name.encode(), body, hash_partition(name))
+        for topic, (order, bodies) in topics.items():
+            every = list(bodies)
+            for place in order:
+                publisher.send(topic, ids[place].encode(), every[place], hash_partition(ids[place]))
         publisher.flush()
     return filled
+
+
+def delayed(pairs: int, seed: int) -> list[int]:
+    """The order in which labels come: each an exponential while behind its prediction."""
+    rng = random.Random(seed)
+    due = [place + rng.expovariate(1 / DELAY) for place in range(pairs)]
+    return sorted(range(pairs), key=due.__getitem__)
 
 
 def hash_partition(name: str) -> int:

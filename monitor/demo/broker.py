@@ -16,6 +16,7 @@ from pathlib import Path
 from monitor.demo.ports import LOOPBACK, free_port, wait_until_open
 from monitor.demo.processes import GuardedServer, start_guarded
 from monitor.errors import Unavailable
+from monitor.kafka.topics import EMBEDDED_CLUSTERS
 
 START_SECONDS = 20.0
 ATTEMPTS = 5
@@ -58,7 +59,7 @@ def start_broker(folder: Path, port: int | None = None) -> Broker:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     binary = broker_binary(folder)
-    cluster_id = f"embedded-{uuid.uuid4().hex}"
+    cluster_id = f"{EMBEDDED_CLUSTERS}{uuid.uuid4().hex}"
     last_words = ""
     for _attempt in range(ATTEMPTS):
         chosen = free_port(port)

@@ -52,10 +52,23 @@ class Polled:
     positions: Mapping[Partition, int] = field(default_factory=dict)
     """Next offset to read, for every started partition whose position moved: past markers and compacted records too."""
 
+    def __len__(self) -> int:
+        return sum(map(len, self.records.values()))
+
 
 FETCH_BYTES: Final = 1 << 23
-PARTITION_BYTES: Final = 1 << 20
-"""What one fetch brings at most, some ten batches of small events; one large message always fits."""
+PARTITION_BYTES: Final = 1 << 17
+"""What one fetch brings at most, of all partitions and of each; one large message always fits. A small share of each
+partition mixes them in a batch, so that the labels of a batch are spread over many pages of the table: their rows find
+room beside the old ones, and a pair takes a fifth less space."""
+
+
+def merged(first: Polled, second: Polled) -> Polled:
+    """Two polls in a row as one."""
+    records = dict(first.records)
+    for partition, messages in second.records.items():
+        records[partition] = [*records.get(partition, ()), *messages]
+    return Polled(records, {**first.positions, **second.positions})
 
 
 class OffsetGone(Exception):  # noqa: N818 - the caller turns it into Refused, with the range that is missing
@@ -161,14 +174,14 @@ class Intake:
             self._consumer.resume(each)
             self._positions[partition] = offset
 
-    def poll(self, timeout_seconds: float) -> Polled:
-        """At most one batch. Empty while nothing comes, while paused, and after a rebalance (ask `rebalanced`).
+    def poll(self, timeout_seconds: float, most: int | None = None) -> Polled:
+        """At most one batch, or `most` messages. Empty while nothing comes, while paused, and after a rebalance.
 
         Raises OffsetGone, UnreadableBatch and Refused, after which nothing of the failed fetch has been passed over;
         Unavailable for whatever may mend itself: start again from the stored offsets.
         """
         try:
-            records = self._consumer.poll(timeout_ms=round(timeout_seconds * 1000))
+            records = self._consumer.poll(timeout_ms=round(timeout_seconds * 1000), max_records=most)
             if self.rebalanced():
                 return Polled()
             return Polled(dict(records), self._moved())

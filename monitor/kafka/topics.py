@@ -12,6 +12,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from monitor.errors import Refused, Unavailable
 from monitor.kafka.access import KafkaAccess, Partition, client_options
 
+EMBEDDED_CLUSTERS: Final = "embedded-"
+"""How the ids of embedded brokers' clusters begin."""
 TIMEOUT_MS: Final = 10_000
 FETCH_SECONDS: Final = 3.0
 

@@ -20,9 +20,9 @@ import psycopg
 
 from monitor.errors import Refused, Unavailable
 from monitor.kafka.access import KafkaAccess, Partition
-from monitor.kafka.consumer import Intake, IntakeSettings, OffsetGone, Polled
+from monitor.kafka.consumer import Intake, IntakeSettings, OffsetGone, Polled, merged
 from monitor.kafka.records import UnreadableBatch
-from monitor.kafka.topics import TopicSpans, cluster_id, topic_spans
+from monitor.kafka.topics import EMBEDDED_CLUSTERS, TopicSpans, cluster_id, topic_spans
 from monitor.postgres import heartbeats, offsets
 from monitor.postgres.database import Connection, Database, is_lost
 from monitor.postgres.dead_letters import bad_offsets
@@ -39,6 +39,7 @@ from monitor.workers.stall import StallWatch
 log: Final = logging.getLogger("caldrift.ingest")
 
 POLL_SECONDS: Final = 0.25
+GATHER_SECONDS: Final = 0.005
 LONGEST_PAUSE_SECONDS: Final = 15.0
 IDLE_TICK_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 5.0
@@ -46,7 +47,7 @@ HINT_SECONDS: Final = 2.0
 FINISH_SECONDS: Final = 12.0
 """How long a stop waits for the batch at work; together with leaving the group it stays under 25 s."""
 LEFT_OUT_SECONDS: Final = 12.0
-"""A member that waits so long for its partitions joins anew: a broker may hold a group for a member that is gone."""
+"""A member of the embedded broker that waits so long for its partitions joins anew."""
 ASKED_TIMES: Final = 3
 """An end may now and then be listed too low: nothing is refused for the sake of one answer."""
 SWITCH_INTERVAL_SECONDS: Final = 0.0005
@@ -149,9 +150,12 @@ class Ingest:
         return intake
 
     def _is_left_out(self, intake: Intake) -> bool:
-        """Whether the group has not let this member in for so long that it must try anew, under another name."""
+        """Whether the embedded broker holds the group for a member that is gone, so that this one must join anew.
+
+        A real Kafka lets a member wait for another that is slow to rejoin, and then lets it in.
+        """
         now = time.monotonic()
-        if intake.joined:
+        if intake.joined or not self._reader.cluster_id.startswith(EMBEDDED_CLUSTERS):
             self._joined = now
         if now - self._joined < max(LEFT_OUT_SECONDS, 2 * self._plan.intake.session_timeout_ms / 1000):
             return False
@@ -183,12 +187,20 @@ class Ingest:
             self._resume(intake)
             return
         self._lane.check()
-        polled = intake.poll(POLL_SECONDS)
+        polled = self._poll(intake)
         if intake.rebalanced():
             return
         if polled.positions:
             self._take(intake, polled)
         self._tick(intake)
+
+    def _poll(self, intake: Intake) -> Polled:
+        """What has come; while the lane has no room anyway, as much as makes a whole batch."""
+        size = self._plan.intake.batch_size
+        polled = intake.poll(POLL_SECONDS)
+        while 0 < len(polled) < size and not self._lane.wait_free(0.0) and not intake.rebalanced():
+            polled = merged(polled, intake.poll(GATHER_SECONDS, size - len(polled)))
+        return polled
 
     def _resume(self, intake: Intake) -> None:
         """Read on from what Postgres holds: after a start, a rebalance, a lost fence, a lost connection."""
