@@ -46,6 +46,7 @@ BEAT_SECONDS: Final = 5.0
 HINT_SECONDS: Final = 2.0
 FINISH_SECONDS: Final = 12.0
 """How long a stop waits for the batch at work; together with leaving the group it stays under 25 s."""
+CANCEL_SECONDS: Final = 2.0
 LEFT_OUT_SECONDS: Final = 12.0
 """A member of the embedded broker that waits so long for its partitions joins anew."""
 ASKED_TIMES: Final = 3
@@ -75,6 +76,7 @@ class Ingest:
     def __init__(self, plan: IngestPlan, stop: threading.Event) -> None:
         self._plan = plan
         self._stop = stop
+        self._finished = threading.Event()
         self._lane = Lane(threaded=plan.threaded)
         self._gate = FloodGate(plan.flood)
         self._watch = StallWatch(plan.stall_after_seconds)
@@ -97,6 +99,7 @@ class Ingest:
         """Read and apply until told to stop. Raises Refused when going on would spoil what is stored."""
         if self._plan.threaded:
             sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        threading.Thread(target=self._roll_back_late, name="stop", daemon=True).start()
         try:
             while not self._stop.is_set():
                 try:
@@ -111,13 +114,12 @@ class Ingest:
                         raise
                     self._disconnect()
                     self._wait(f"Postgres at {self._plan.database.place}: {_first_line(failure)}")
-                except OffsetGone as gone:
-                    self._explain(gone)
-                except UnreadableBatch as failure:
-                    self._finish()
-                    raise Refused(_advice(failure)) from failure
+                except (OffsetGone, UnreadableBatch) as failure:
+                    log.debug("while paused: %s", failure)
+                    self._stale = True
             self._finish()
         finally:
+            self._finished.set()
             self._close()
 
     def _member(self) -> Intake:
@@ -187,7 +189,15 @@ class Ingest:
             self._resume(intake)
             return
         self._lane.check()
-        polled = self._poll(intake)
+        try:
+            polled = self._poll(intake)
+        except OffsetGone as gone:
+            self._drain(intake)
+            self._explain(gone)
+            return
+        except UnreadableBatch as failure:
+            self._drain(intake)
+            raise Refused(_advice(failure)) from failure
         if intake.rebalanced():
             return
         if polled.positions:
@@ -238,19 +248,29 @@ class Ingest:
         if batch.advances and not self._submit(intake, partial(self._apply, batch, staged)):
             return
         if batch.flood is not None:
-            self._finish()
+            self._drain(intake)
             raise Refused(str(batch.flood))
 
     def _submit(self, intake: Intake, job: Callable[[], None]) -> bool:
         """Hand a job over when there is room; meanwhile keep polling, paused. False after a rebalance: it is void."""
         while not self._lane.wait_free(POLL_SECONDS):
-            intake.pause()
-            intake.poll(0.0)
-            if intake.rebalanced():
+            if not self._idle_on(intake):
                 return False
         intake.resume()
         self._lane.submit(job)
         return True
+
+    def _drain(self, intake: Intake) -> None:
+        """Wait until all that was handed over is stored, so that stopping here loses nothing. Raises what failed."""
+        while not self._lane.wait_idle(POLL_SECONDS):
+            if not self._idle_on(intake):
+                raise FenceLost("the partitions were given to others before the last batch was stored")
+
+    def _idle_on(self, intake: Intake) -> bool:
+        """Keep the membership while nothing can be read; false after a rebalance, and when told to stop."""
+        intake.pause()
+        intake.poll(0.0)
+        return not intake.rebalanced() and not self._stop.is_set()
 
     def _apply(self, batch: Batch, staged: Staged | None) -> None:
         """The job of a batch."""
@@ -313,7 +333,6 @@ class Ingest:
 
     def _explain(self, gone: OffsetGone) -> None:
         """Refuse with the range that is missing; go on where the broker was wrong and has the offset after all."""
-        self._finish()
         topic, part = gone.partition
         asked = []
         for _ in range(ASKED_TIMES):
@@ -367,13 +386,23 @@ class Ingest:
             self._stop.wait(min(left, POLL_SECONDS))
 
     def _finish(self) -> None:
-        """Let the batches at work come to their end; after a while they are rolled back."""
+        """Let the batches at work come to their end, or be rolled back."""
         try:
-            if not self._lane.wait_idle(FINISH_SECONDS) and self._connection is not None:
-                log.warning("the batch at work is rolled back")
-                self._connection.cancel_safe(timeout=2.0)
+            self._lane.wait_idle(FINISH_SECONDS + CANCEL_SECONDS)
         except (psycopg.Error, FenceLost, Unavailable) as failure:
             log.info("the last batch was not applied", extra={"cause": _first_line(failure)})
+
+    def _roll_back_late(self) -> None:
+        """From a thread of its own: once told to stop, the batch at work gets so much time and no more."""
+        self._stop.wait()
+        connection = self._connection
+        if not self._finished.wait(FINISH_SECONDS) and connection is not None:
+            log.warning("the batch at work is rolled back")
+            try:
+                connection.cancel_safe(timeout=CANCEL_SECONDS)
+            except psycopg.Error as failure:
+                log.warning("it cannot be cancelled", extra={"cause": _first_line(failure)})
+                connection.close()
 
     def _close(self) -> None:
         self._lane.close()

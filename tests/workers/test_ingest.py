@@ -325,6 +325,38 @@ def test_a_backend_that_is_terminated_is_replaced(
     assert joined(connection) == (100, 100)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_told_to_stop_it_rolls_back_a_batch_that_does_not_come_to_its_end(
+    start: Callable[..., Running],
+    access: KafkaAccess,
+    topics: Topics,
+    connection: Connection,
+    threads: int,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.workers.ingest.FINISH_SECONDS", 1.0)
+    publish(access, topics, names(20))
+    with connection.transaction():
+        connection.execute("SELECT FROM retention_floor FOR UPDATE")
+        running = start(threads)
+        with connect(connection.info.dsn + f" password={connection.info.password}", "watch") as watch:
+            wait_for(lambda: _waits_for_a_lock(watch))
+        begun = time.monotonic()
+        running.stop()
+        assert time.monotonic() - begun < 15
+    assert read_messages(connection) == 0
+    assert connection.execute("SELECT count(*) FROM pair").fetchone() == (0,)
+
+
+def _waits_for_a_lock(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'caldrift ingest' AND wait_event_type = 'Lock'"
+    ).fetchone()
+    return row == (1,)
+
+
 def test_an_unreadable_batch_stops_it_behind_the_last_good_message(
     start: Callable[..., Running],
     access: KafkaAccess,
