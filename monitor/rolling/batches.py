@@ -1,13 +1,14 @@
 """Batches: what a join in memory needs of decoded events, as columns; None where no event of the batch has a value."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
 
 from monitor.events.identity import Ids, event_ids, scoped_event_ids
-from monitor.events.messages import IdScope, Label, LabelKind, Prediction
+from monitor.events.messages import IdScope, Interval, Label, LabelKind, Prediction
 from monitor.rolling.rows import Floats, Int16s, Int64s, Texts
 
 T = TypeVar("T")
@@ -53,55 +54,74 @@ class LabelBatch:
 def prediction_columns(predictions: Sequence[Prediction], id_scope: IdScope = "global") -> PredictionColumns:
     """The columns of decoded predictions."""
     n = len(predictions)
-    names = [each.prediction_id for each in predictions]
-    scoped = id_scope == "model"
     return PredictionColumns(
-        ids=scoped_event_ids(names, [each.model for each in predictions]) if scoped else event_ids(names),
-        predicted_us=np.fromiter((each.predicted_at for each in predictions), np.int64, n),
-        confidence=np.fromiter((each.confidence for each in predictions), np.float64, n),
-        signals=_signals([each.signals for each in predictions]),
-        predicted=_if_any([each.predicted for each in predictions]),
-        probabilities=_if_any([each.probabilities for each in predictions]),
-        interval=_intervals(predictions),
+        ids=prediction_ids(predictions, id_scope),
+        predicted_us=np.fromiter(map(attrgetter("predicted_at"), predictions), np.int64, n),
+        confidence=np.fromiter(map(attrgetter("confidence"), predictions), np.float64, n),
+        signals=signal_table([each.signals for each in predictions]),
+        predicted=if_any([each.predicted for each in predictions]),
+        probabilities=if_any([each.probabilities for each in predictions]),
+        interval=interval_table([each.interval for each in predictions]),
     )
 
 
 def label_batch(labels: Sequence[Label], id_scope: IdScope = "global") -> LabelBatch:
-    """The columns of decoded labels. Where ids are scoped by model every label names one: decoding saw to it."""
+    """The columns of decoded labels."""
     n = len(labels)
-    names = [each.prediction_id for each in labels]
-    kinds = np.fromiter((each.kind for each in labels), np.int16, n)
-    propensities = [each.propensity for each in labels]
     return LabelBatch(
-        ids=scoped_event_ids(names, [each.model or "" for each in labels]) if id_scope == "model" else event_ids(names),
-        version=np.fromiter((each.version for each in labels), np.int64, n),
-        labelled_us=np.fromiter((each.labelled_at for each in labels), np.int64, n),
-        kind=kinds,
-        number=np.fromiter((each.number for each in labels), np.float64, n),
-        text=[each.text for each in labels] if (kinds == LabelKind.LABEL).any() else None,
-        source=_if_any([each.source for each in labels]),
-        propensity=None if _if_any(propensities) is None else np.array(propensities, np.float64),
+        ids=label_ids(labels, id_scope),
+        version=np.fromiter(map(attrgetter("version"), labels), np.int64, n),
+        labelled_us=np.fromiter(map(attrgetter("labelled_at"), labels), np.int64, n),
+        kind=np.fromiter(map(attrgetter("kind"), labels), np.int16, n),
+        number=np.fromiter(map(attrgetter("number"), labels), np.float64, n),
+        text=label_texts(labels),
+        source=if_any([each.source for each in labels]),
+        propensity=propensities(labels),
     )
 
 
-def _if_any(values: list[T | None]) -> list[T | None] | None:
-    return values if any(value is not None for value in values) else None
+def prediction_ids(predictions: Sequence[Prediction], id_scope: IdScope) -> Ids:
+    """The key of each prediction, V16 (n,)."""
+    names = [each.prediction_id for each in predictions]
+    return scoped_event_ids(names, [each.model for each in predictions]) if id_scope == "model" else event_ids(names)
 
 
-def _signals(tables: Sequence[Mapping[str, float]]) -> Floats:
-    widest = max(map(len, tables), default=0)
-    signals = np.full((len(tables), widest), np.nan)
-    if not widest:
-        return signals
-    for row, table in enumerate(tables):
-        if table:
-            signals[row, : len(table)] = [table[name] for name in sorted(table)]
-    return signals
+def label_ids(labels: Sequence[Label], id_scope: IdScope) -> Ids:
+    """The key of each label, V16 (n,); with ids scoped by model every label names its model: decoding saw to it."""
+    names = [each.prediction_id for each in labels]
+    return scoped_event_ids(names, [each.model or "" for each in labels]) if id_scope == "model" else event_ids(names)
 
 
-def _intervals(predictions: Iterable[Prediction]) -> Floats | None:
-    given = [each.interval for each in predictions]
-    if all(each is None for each in given):
+def if_any(values: list[T | None]) -> list[T | None] | None:
+    """The values of an optional field, None where no event has one."""
+    return None if values.count(None) == len(values) else values
+
+
+def signal_table(signals: Sequence[Mapping[str, float]]) -> Floats:
+    """(n, s) extra signals in ascending order of their names, NaN past an event's last; s may be 0."""
+    widest = max(map(len, signals), default=0)
+    table = np.full((len(signals), widest), np.nan)
+    if widest:
+        for row, each in enumerate(signals):
+            if each:
+                table[row, : len(each)] = [each[name] for name in sorted(each)]
+    return table
+
+
+def interval_table(intervals: list[Interval | None]) -> Floats | None:
+    """(n, 3) low, high, level, NaN for none; None where no event has one."""
+    if if_any(intervals) is None:
         return None
     none = (np.nan, np.nan, np.nan)
-    return np.array([none if each is None else (each.low, each.high, each.level) for each in given])
+    return np.array([none if each is None else (each.low, each.high, each.level) for each in intervals], np.float64)
+
+
+def label_texts(labels: Sequence[Label]) -> list[str | None] | None:
+    """The class that each label names, None for labels of another kind; None where all are."""
+    return if_any([each.text if each.kind is LabelKind.LABEL else None for each in labels])
+
+
+def propensities(labels: Sequence[Label]) -> Floats | None:
+    """(n,) NaN where none was given; None where no label has one."""
+    values = if_any([each.propensity for each in labels])
+    return None if values is None else np.array(values, np.float64)

@@ -21,6 +21,7 @@ from monitor.postgres.joins import Joined, LabelRows, PredictionRows
 from monitor.postgres.offsets import Reader
 from monitor.postgres.partitions import IdRange
 from monitor.postgres.segment_sets import MOST_REMEMBERED, LabelSources, SegmentSets
+from monitor.rolling.batches import label_ids, prediction_ids
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.deltas import delta_of, encode, merge
 from monitor.rolling.rows import NO_LABEL, Int16s, Int32s, JoinedRows
@@ -31,10 +32,8 @@ from monitor.workers.staging import (
     first_of_each,
     greatest_of_each,
     id_instants,
-    label_ids,
     label_rows,
     outside_range,
-    prediction_ids,
     prediction_rows,
 )
 

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from monitor.events.identity import Ids, event_ids, scoped_event_ids
-from monitor.events.messages import IdScope, Interval, Label, LabelKind, Prediction, label_order
+from monitor.events.identity import Ids
+from monitor.events.messages import Label, Prediction, label_order
 from monitor.postgres.joins import LabelRows, PredictionRows
 from monitor.postgres.partitions import IdRange
-from monitor.rolling.rows import Floats, Int32s, Int64s
+from monitor.rolling.batches import if_any, interval_table, label_texts, propensities, signal_table
+from monitor.rolling.rows import Int32s, Int64s
 
 Places: TypeAlias = npt.NDArray[np.intp]
 
@@ -21,20 +22,6 @@ _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 _encode: Final = msgspec.json.Encoder().encode
 _optional: Final = attrgetter("predicted", "probabilities", "interval", "reference", "chain_id", "step")
 _NOTHING: Final = (None,) * 6
-
-_T = TypeVar("_T")
-
-
-def prediction_ids(predictions: Sequence[Prediction], scope: IdScope) -> Ids:
-    """The key of each prediction, V16 (n,)."""
-    names = [each.prediction_id for each in predictions]
-    return event_ids(names) if scope == "global" else scoped_event_ids(names, [each.model for each in predictions])
-
-
-def label_ids(labels: Sequence[Label], scope: IdScope) -> Ids:
-    """The key of each label, V16 (n,); with ids scoped by model every label names its model."""
-    names = [each.prediction_id for each in labels]
-    return event_ids(names) if scope == "global" else scoped_event_ids(names, [each.model or "" for each in labels])
 
 
 def halves(ids: Ids) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -94,12 +81,13 @@ def prediction_rows(
     n = len(places)
     chosen = [predictions[place] for place in places.tolist()]
     optional = list(map(_optional, chosen))
+    signals = signal_table(list(map(attrgetter("signals"), chosen)))
     rows = PredictionRows(
         ids=ids[places],
         segment_set=segment_sets[places],
         predicted_us=np.fromiter(map(attrgetter("predicted_at"), chosen), np.int64, n),
         confidence=np.fromiter(map(attrgetter("confidence"), chosen), np.float64, n),
-        signals=_signals(list(map(attrgetter("signals"), chosen))),
+        signals=signals if signals.shape[1] else None,
         numbers=_numbers(list(map(attrgetter("segments"), chosen))) if numbers else None,
     )
     if optional.count(_NOTHING) == n:
@@ -107,12 +95,12 @@ def prediction_rows(
     predicted, probabilities, interval, reference, chain_id, step = map(list, zip(*optional, strict=True))
     return replace(
         rows,
-        predicted=_given(predicted),
-        probabilities=_given([_encode(each) if each else None for each in probabilities]),
-        interval=_intervals(interval),
-        reference=_given(reference),
-        chain_id=_given(chain_id),
-        step=None if _given(step) is None else np.array([-1 if x is None else x for x in step], np.int32),
+        predicted=if_any(predicted),
+        probabilities=if_any([_encode(each) if each else None for each in probabilities]),
+        interval=interval_table(interval),
+        reference=if_any(reference),
+        chain_id=if_any(chain_id),
+        step=None if if_any(step) is None else np.array([-1 if x is None else x for x in step], np.int32),
     )
 
 
@@ -120,27 +108,17 @@ def label_rows(labels: Sequence[Label], ids: Ids, source_number: Callable[[str],
     """The columns of the labels at these places."""
     n = len(places)
     chosen = [labels[place] for place in places.tolist()]
-    kind = np.fromiter(map(attrgetter("kind"), chosen), np.int16, n)
-    sources = _given(list(map(attrgetter("source"), chosen)))
-    propensities = _given(list(map(attrgetter("propensity"), chosen)))
-    texts: list[str | None] | None = None
-    if (kind == LabelKind.LABEL).any():
-        texts = [each.text if each.kind is LabelKind.LABEL else None for each in chosen]
+    sources = if_any(list(map(attrgetter("source"), chosen)))
     return LabelRows(
         ids=ids[places],
         version=np.fromiter(map(attrgetter("version"), chosen), np.int64, n),
         labelled_us=np.fromiter(map(attrgetter("labelled_at"), chosen), np.int64, n),
-        kind=kind,
+        kind=np.fromiter(map(attrgetter("kind"), chosen), np.int16, n),
         number=np.fromiter(map(attrgetter("number"), chosen), np.float64, n),
-        text=texts,
+        text=label_texts(chosen),
         source=None if sources is None else np.array([0 if x is None else source_number(x) for x in sources], np.int16),
-        propensity=None if propensities is None else np.array(propensities, np.float64),
+        propensity=propensities(chosen),
     )
-
-
-def _given(values: list[_T | None]) -> list[_T | None] | None:
-    """The values of an optional field, None where no event has one."""
-    return None if values.count(None) == len(values) else values
 
 
 def _numbers(segments: Sequence[Mapping[str, str | float]]) -> list[bytes | None] | None:
@@ -150,21 +128,3 @@ def _numbers(segments: Sequence[Mapping[str, str | float]]) -> list[bytes | None
         numbers = {name: value for name, value in each.items() if not isinstance(value, str)} if each else None
         documents.append(_encode(numbers) if numbers else None)
     return None if documents.count(None) == len(documents) else documents
-
-
-def _signals(signals: Sequence[Mapping[str, float]]) -> Floats | None:
-    longest = max(map(len, signals), default=0)
-    if not longest:
-        return None
-    table = np.full((len(signals), longest), np.nan)
-    for row, each in enumerate(signals):
-        if each:
-            table[row, : len(each)] = [each[name] for name in sorted(each)]
-    return table
-
-
-def _intervals(intervals: list[Interval | None]) -> Floats | None:
-    if _given(intervals) is None:
-        return None
-    none = (np.nan, np.nan, np.nan)
-    return np.array([none if each is None else (each.low, each.high, each.level) for each in intervals], np.float64)
