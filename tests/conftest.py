@@ -1,5 +1,6 @@
 """Fixtures: real servers shared by the whole run, and a database and topics of its own for each test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from tests import embedded
 from tests.embedded import Topics
 
 TEMPLATE = "caldrift_template"
+
+# Whoever runs the tests may ignore these signals, as a shell does for what it runs in the background, and every process
+# that a test starts would inherit that.
+for ignored in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler)
 
 # Laws are tried on the same examples every time, and never against the clock; `pytest --hypothesis-profile long` seeks
 # new ones.

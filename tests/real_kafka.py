@@ -26,6 +26,7 @@ from typing import Final
 
 from monitor.demo.ports import is_open
 from monitor.demo.processes import GuardedServer, start_guarded
+from tests.embedded import in_ci
 
 VERSION: Final = "4.4.0"
 LOG4J: Final = "2.25.3"
@@ -99,6 +100,13 @@ def why_not() -> str | None:
     if not _jars(parts_folder() / "kafka") and shutil.which("mvn") is None:
         return "a real Apache Kafka needs Maven to fetch its jars (Debian: maven)"
     return None
+
+
+def why_not_yet() -> str | None:
+    """Why a test should not wait for the jars: outside CI nobody asked for the download."""
+    if _jars(parts_folder() / "kafka") or in_ci():
+        return None
+    return "a real Apache Kafka is not fetched yet: `make parts`"
 
 
 def fetch(folder: Path | None = None) -> Path:

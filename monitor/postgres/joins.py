@@ -36,12 +36,12 @@ from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, Tex
 
 SESSION: Final = (
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
-    " SET idle_in_transaction_session_timeout = '20s';"
+    " SET lock_timeout = '15s';"
     " SET plan_cache_mode = force_generic_plan; SET synchronous_commit = off"
 )
 """For the session of an ingest process. No plan of a hot statement may depend on how large `pair` is. And a batch need
-not wait for the disk: one that a crash of the server undoes takes its offsets with it, and is read again. A process
-that freezes inside a batch gives its rows back, so that another may go on."""
+not wait for the disk: one that a crash of the server undoes takes its offsets with it, and is read again. Who waits
+long for a lock looks whether a frozen process holds it (`frozen`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ from monitor.events.messages import IdScope, Label, Prediction
 from monitor.postgres import joins, partitions
 from monitor.postgres.database import Connection, is_conflict
 from monitor.postgres.dead_letters import DeadLetter
+from monitor.postgres.frozen import end_frozen
 from monitor.postgres.joins import Joined, LabelRows, PredictionRows
 from monitor.postgres.offsets import Reader
 from monitor.postgres.partitions import IdRange
@@ -40,7 +41,7 @@ from monitor.workers.staging import (
 log: Final = logging.getLogger("caldrift.ingest")
 
 ATTEMPTS: Final = 10
-"""Times that a batch is tried when it deadlocks or the retention floor moves under it."""
+"""Times that a batch is tried when it deadlocks or the retention floor moves under it. Waiting for a lock is none."""
 
 
 _WHY: Final = {
@@ -127,7 +128,8 @@ class Applier:
 
     def apply(self, batch: Batch, now: datetime, staged: Staged | None = None) -> Applied:
         """Apply a batch once. Raises FenceLost where another process did, psycopg.Error where the server fails."""
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 1
+        while attempt <= ATTEMPTS:
             try:
                 if staged is None or staged.floor_at != self._floor_at:
                     staged = self._staged(batch, now, may_ask=True)
@@ -137,10 +139,14 @@ class Applier:
             except psycopg.errors.CheckViolation:  # an id without a partition: one was dropped, or never made
                 self._floor_at, self._id_range = self._read_floor()
                 staged = None
+            except psycopg.errors.LockNotAvailable:
+                log.warning("waiting for a lock", extra={"frozen_sessions_ended": end_frozen(self.connection)})
+                continue
             except psycopg.Error as failure:
                 if not is_conflict(failure):
                     raise
                 log.warning("conflict", extra={"attempt": attempt, "sqlstate": failure.sqlstate})
+            attempt += 1
         raise Refused(f"a batch of {batch.messages} messages could not be applied in {ATTEMPTS} attempts")
 
     def _staged(self, batch: Batch, now: datetime, *, may_ask: bool) -> Staged:

@@ -122,6 +122,18 @@ def two_owners(scene: Scene, patience: float = PATIENCE_SECONDS) -> str:
     return scene.complaint()
 
 
+def frozen_owner(scene: Scene, patience: float = PATIENCE_SECONDS) -> str:
+    """One process is frozen in the middle of a batch, and stays so until another has done all the work.
+
+    Returns the complaint. Raises TimeoutError when the service does not come to an end.
+    """
+    rest = _contested(scene, patience)
+    publish(scene.broker, scene.topics, rest)
+    wait_for(scene.is_done, patience, "everything joined by the second owner")
+    scene.fleet.signal("first", signal.SIGCONT)
+    return scene.complaint()
+
+
 def _contested(scene: Scene, patience: float) -> list[Message]:
     """Two processes hold the same batch; the first is frozen inside its transaction. Returns what is not published."""
     half = len(scene.log) // 2

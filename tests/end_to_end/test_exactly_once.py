@@ -15,7 +15,7 @@ import pytest
 
 from tests.embedded import Topics
 from tests.end_to_end.fleet import wait_for
-from tests.end_to_end.scene import PATIENCE_SECONDS, Scene, cut_commits, publish, staged, two_owners
+from tests.end_to_end.scene import PATIENCE_SECONDS, Scene, cut_commits, frozen_owner, publish, staged, two_owners
 
 pytestmark = pytest.mark.timeout(900)  # real servers and processes, on a machine that may be busy
 
@@ -35,6 +35,12 @@ def test_two_owners_of_one_partition_count_nothing_twice(scene: Scene) -> None:
     assert two_owners(scene) == ""
     assert scene.fleet.stop("second") == 0
     assert scene.fleet.stop("evaluate") == 0
+
+
+def test_a_process_that_stays_frozen_in_the_middle_of_a_batch_holds_nobody_up(scene: Scene) -> None:
+    assert frozen_owner(scene) == ""
+    assert scene.fleet.stop("first") == 0
+    assert scene.complaint() == ""
 
 
 def test_connections_cut_around_a_commit_lose_and_double_nothing(scene: Scene) -> None:

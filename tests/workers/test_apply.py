@@ -1,6 +1,7 @@
 """Applying batches: the statistics do not depend on order, repetition or batching, and every event is counted once."""
 
 import random
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from monitor.postgres.dead_letters import read
 from monitor.postgres.joins import FenceLost
 from monitor.postgres.migration import upgrade
 from monitor.postgres.tables import TIME_ORDERED
+from monitor.workers.apply import ATTEMPTS
 from tests.postgres.sessions import another
 from tests.workers.feeding import LABELS, NOW, NOW_US, PREDICTIONS, Feeder, total
 
@@ -133,6 +135,21 @@ def test_any_order_repetition_and_batching_gives_the_same_integers(
         assert found(connection) == expected(told)
         totals.append(cells(connection))
     assert totals[0] == totals[1]
+
+
+def test_a_batch_waits_for_a_lock_as_long_as_it_takes(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    feeder = Feeder(connection)
+    connection.execute("SET lock_timeout = '20ms'")
+    with another(connection) as blocker, ThreadPoolExecutor(1) as pool:
+        blocker.execute("BEGIN")
+        blocker.execute("LOCK TABLE pair")
+        applied = pool.submit(feeder.feed, [Prediction("a", "m", NOW_US, 0.5)])
+        deadline = time.monotonic() + 60
+        while caplog.text.count("waiting for a lock") <= ATTEMPTS and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not applied.done()
+        blocker.execute("COMMIT")
+        assert applied.result(60).new_predictions == 1
 
 
 def cells(connection: Connection) -> dict[tuple[object, ...], tuple[int, ...]]:

@@ -10,8 +10,6 @@ import pytest
 from monitor.workers.lifeline import EXIT_ABANDONED
 
 ORDERLY = """
-import signal
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, and children inherit that
 from monitor.workers.lifeline import stop_event
 stop = stop_event(supervised=True)
 print("ready", flush=True)
