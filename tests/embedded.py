@@ -110,7 +110,8 @@ def fresh_topics(bootstrap: str, partitions: int = PARTITIONS) -> Iterator[Topic
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
         admin.create_topics([NewTopic(name, partitions, 1) for name in names])
         admin.wait_for_topics(list(names))
-        try:
-            yield names
-        finally:
+    try:
+        yield names
+    finally:
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
             admin.delete_topics(list(names))
