@@ -97,8 +97,7 @@ class Ingest:
 
     def run(self) -> None:
         """Read and apply until told to stop. Raises Refused when going on would spoil what is stored."""
-        if self._plan.threaded:
-            sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         threading.Thread(target=self._roll_back_late, name="stop", daemon=True).start()
         try:
             while not self._stop.is_set():
