@@ -141,6 +141,15 @@ def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
     return Bins(*rows)
 
 
+def grouped_runs(bins: Int64Array, sums: Int64Array, shape: tuple[int, int]) -> Bins:
+    """Sums by ascending bin number of (series, bin), of the given shape: bins (t,), sums (4 or more, t) from `n` on."""
+    first = np.flatnonzero(np.concatenate([[True], bins[1:] != bins[:-1]]))
+    rows = np.zeros((4, shape[0] * shape[1]), dtype=np.int64)
+    for out, row in zip(rows, sums, strict=False):
+        out[bins[first]] = np.add.reduceat(row, first)
+    return Bins(*rows.reshape(4, *shape))
+
+
 def equal_mass(view: Ordered, count: int) -> Bins:
     """Sums by bin of nearly equal mass, shape (count,); there is at least one label."""
     return grouped(equal_mass_bins(view, count), view.sums, count)

@@ -8,20 +8,21 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import erf
 
 from monitor.calibration.bins import Bins
 from monitor.calibration.cells import UNIT, FloatArray
 from monitor.calibration.uncertainty import z_of
 
 _ROOT = math.sqrt(2 / math.pi)
-_erf = np.frompyfunc(math.erf, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ManyBands:
-    """ECE of S series with interval and null band: arrays of shape (S,), values 0..1."""
+    """ECE of S series, less its bias, with interval and null band: arrays of shape (S,), values 0..1."""
 
     ece: FloatArray
+    debiased: FloatArray
     low: FloatArray
     high: FloatArray
     null_low: FloatArray
@@ -29,7 +30,11 @@ class ManyBands:
 
 
 def eces(bins: Bins) -> FloatArray:
-    """ECE of each of S series from bins of shape (S, bins): shape (S,), 0..1. Every series holds at least one label."""
+    """Expected calibration error: the mean over labels of |mean confidence - accuracy| of their bin, (S,) in 0..1.
+
+    Naeini et al. 2015; the bin's mean confidence, not its centre (Guo et al. 2017). Biased upwards at small n: compare
+    it with its null band. Exact to 2e-9. Every series holds at least one label.
+    """
     return np.asarray(np.abs(bins.sum_c - bins.sum_y).sum(axis=-1) / (bins.total * float(UNIT)))
 
 
@@ -49,7 +54,7 @@ def bands_of_many(bins: Bins, level: float) -> ManyBands:
     start = np.where(inside, 0.0, np.maximum(0.0, 2 * ece - high))
     end = ece + np.maximum(mean - low, high - mean)
     end = np.minimum(1.0, np.where(inside, np.maximum(end, high), end))
-    return ManyBands(ece, start, end, np.maximum(0.0, null_low), null_high)
+    return ManyBands(ece, np.clip(2 * ece - mean, 0.0, end), start, end, np.maximum(0.0, null_low), null_high)
 
 
 def _null(bins: Bins, n: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
@@ -72,7 +77,7 @@ def _bootstrap(bins: Bins, n: FloatArray, z: float) -> tuple[FloatArray, FloatAr
     spread = np.maximum(spread, 1e-15)
     ratio = np.abs(gap) / spread
     density = _ROOT * np.exp(-ratio * ratio / 2)
-    sign = np.asarray(_erf(ratio / math.sqrt(2)), dtype=np.float64)
+    sign = erf(ratio / math.sqrt(2))
     folded = spread * density + np.abs(gap) * sign
     square = gap**2 + spread**2
     cube = spread**3 * ((ratio**2 + 2) * density + (ratio**3 + 3 * ratio) * sign)

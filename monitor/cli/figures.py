@@ -9,16 +9,33 @@ from monitor.calibration.uncertainty import Interval
 
 MEASURES: Final = (
     ("ece", "ECE"),
+    ("ece_debiased", "ECE, debiased"),
+    ("smooth_ece", "smooth ECE"),
     ("ece_equal_mass", "ECE, equal mass"),
     ("mce", "largest gap of a bin"),
     ("signed_gap", "signed gap"),
+    ("over_confident_part", "  over-confident part of ECE"),
+    ("under_confident_part", "  under-confident part of ECE"),
+    ("calibration_slope", "slope (1 if calibrated)"),
+    ("calibration_intercept", "intercept (0 if calibrated)"),
+    ("spiegelhalter_z", "Spiegelhalter's Z (0 +- 2)"),
     ("accuracy", "accuracy"),
     ("mean_confidence", "mean confidence"),
+    ("sharpness", "sharpness (variance of confidence)"),
     ("brier", "Brier score"),
+    ("brier_miscalibration", "  miscalibration"),
+    ("brier_discrimination", "  - discrimination"),
+    ("brier_uncertainty", "  + uncertainty"),
+    ("reliability", "reliability of the bins"),
+    ("resolution", "resolution of the bins"),
     ("log_loss", "log loss"),
     ("auroc", "AUROC"),
+    ("aurc", "risk-coverage area (AURC)"),
     ("confident_error_share", "confident errors"),
+    ("abstention_rate", "below 0.9, of all predictions"),
+    ("coverage", "coverage of labels"),
 )
+SIGNED: Final = frozenset({"signed_gap", "calibration_intercept", "spiegelhalter_z"})
 EVERYTHING: Final = "all events"
 
 
@@ -108,7 +125,7 @@ def _head(reading: Reading) -> list[str]:
     if not reading.mature:
         lines.append("provisional: labels of the youngest predictions may still come")
     if reading.not_enough_labels:
-        lines.append("not enough labels for a judgement")
+        lines.append(f"not enough labels for a judgement: {reading.labels_needed} more are needed")
     return lines
 
 
@@ -117,7 +134,7 @@ def _measures(reading: Reading) -> list[str]:
     rows = []
     for key, words in MEASURES:
         value = getattr(reading, key)
-        shown = _signed(value) if key == "signed_gap" else _number(value)
+        shown = _signed(value) if key in SIGNED else _number(value)
         rows.append([words, shown, _interval(reading.intervals.get(key)), _interval(reading.null_band.get(key))])
     lines = table(["", f"n = {reading.n}", level, "if calibrated"], rows, right={1}).splitlines()
     if reading.label_delay_seconds is not None:

@@ -131,7 +131,7 @@ def _readings(measured: "Measured", how: "ReadingSettings", maturity: timedelta)
     """
     from msgspec.structs import replace
 
-    from monitor.calibration.reading import read
+    from monitor.calibration.readout import read
     from monitor.rolling.subjects import subject_of
 
     today = datetime.now(UTC)

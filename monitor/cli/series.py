@@ -66,7 +66,8 @@ def _readings(settings: "Settings", model: str | None, names: Sequence[str]) -> 
 
 
 def _without_labels(settings: "Settings", name: "SeriesName", window: str) -> "Reading":
-    from monitor.calibration.reading import Subject, read
+    from monitor.calibration.reading import Subject
+    from monitor.calibration.readout import read
     from monitor.calibration.sketch import empty
     from monitor.cli.evaluate import reading_settings
     from monitor.postgres.series import segment_of

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.calibration.reading import Reading, ReadingSettings, read
+from monitor.calibration.reading import Reading, ReadingSettings
+from monitor.calibration.readout import read
 from monitor.calibration.sketch import checked
 from monitor.errors import BadInput
 from monitor.postgres.database import Connection

@@ -89,11 +89,48 @@ DEFINITIONS = (
         "Nguyen and O'Connor 2015",
     ),
     Definition(
+        "ece-debiased",
+        "Debiased ECE",
+        "The ECE less what chance adds to it, estimated by resampling. Near 0 about half of that bias stays, so the "
+        "null band remains the judge.",
+        "Br\N{LATIN SMALL LETTER O WITH DIAERESIS}cker 2012; Kumar et al. 2019",
+    ),
+    Definition(
+        "smooth-ece",
+        "Smooth ECE",
+        "Calibration error without bins: the residuals are smoothed over confidence, as wide as the error itself "
+        "turns out to be. It changes smoothly with the confidences, so no edge of a bin can move it.",
+        "B\N{LATIN SMALL LETTER L WITH STROKE}asiok and Nakkiran 2023",
+    ),
+    Definition(
+        "slope",
+        "Calibration slope and intercept",
+        "The line that maps stated to true log-odds. Calibrated: slope 1, intercept 0. A slope below 1: confidences "
+        "are too extreme, over-confident where high and under-confident where low. Over segments of difficulty a low "
+        "slope with errors on the hard questions is the hard-easy pattern.",
+        "Cox 1958",
+    ),
+    Definition(
+        "spiegelhalter",
+        "Spiegelhalter\N{RIGHT SINGLE QUOTATION MARK}s Z",
+        "How many standard errors the Brier score lies above what the stated confidences promise. Within about -2 to "
+        "2 where a model is calibrated.",
+        "Spiegelhalter 1986",
+    ),
+    Definition(
         "brier",
         "Brier score",
         "The mean squared distance between confidence and outcome; lower is better. It rewards telling right from "
         "wrong as well as calibration. An outcome that is a fraction counts as drawn with that chance.",
         "Brier 1950",
+    ),
+    Definition(
+        "brier-parts",
+        "Parts of the Brier score",
+        "Miscalibration is what the best monotone recalibration would take off; discrimination is what confidence "
+        "knows beyond the mean; uncertainty is the score of the mean. The score is the first less the second plus the "
+        "third. Reliability and resolution are the same two over the bins.",
+        "Dimitriadis, Gneiting and Jordan 2021; Murphy 1973",
     ),
     Definition(
         "log-loss",
@@ -108,6 +145,25 @@ DEFINITIONS = (
         "The chance that a right answer was stated with more confidence than a wrong one; 0.5 is no better than a "
         "coin. It says whether confidence sorts answers, not whether its values are true.",
         "Hanley and McNeil 1982",
+    ),
+    Definition(
+        "aurc",
+        "Area under the risk-coverage curve (AURC)",
+        "Keep only the most confident answers: the curve shows which share of those is wrong for each share that is "
+        "kept, and this is its mean. Lower is better.",
+        "Geifman and El-Yaniv 2017",
+    ),
+    Definition(
+        "sharpness",
+        "Sharpness",
+        "The variance of the stated confidences: 0 where the model always says the same.",
+        "Murphy and Winkler 1987",
+    ),
+    Definition(
+        "abstention",
+        "Abstention rate",
+        "The share of all predictions, labelled or not, whose confidence is below 0.9: what a gate at 0.9 leaves to "
+        "people.",
     ),
     Definition(
         "confident-errors",
@@ -166,14 +222,27 @@ DEFINITIONS = (
 
 ANCHORS = {
     "ece": "ece",
+    "ece_debiased": "ece-debiased",
+    "smooth_ece": "smooth-ece",
     "ece_equal_mass": "ece-equal-mass",
     "mce": "mce",
     "signed_gap": "signed-gap",
     "over_confident_part": "parts",
     "under_confident_part": "parts",
+    "calibration_slope": "slope",
+    "calibration_intercept": "slope",
+    "spiegelhalter_z": "spiegelhalter",
     "brier": "brier",
+    "brier_miscalibration": "brier-parts",
+    "brier_discrimination": "brier-parts",
+    "brier_uncertainty": "brier-parts",
+    "reliability": "brier-parts",
+    "resolution": "brier-parts",
     "log_loss": "log-loss",
     "auroc": "auroc",
+    "aurc": "aurc",
+    "sharpness": "sharpness",
+    "abstention_rate": "abstention",
     "accuracy": "reliability",
     "mean_confidence": "confidence",
     "confident_error_share": "confident-errors",

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.reading import Reading, ReadingSettings, Subject, read, read_many
+from monitor.calibration.reading import Reading, ReadingSettings, Subject
+from monitor.calibration.readout import read, read_many
 from monitor.calibration.sketch import Sketch, checked
 from monitor.errors import Refused
 from monitor.postgres import windows

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.reading import Reading, read_many
+from monitor.calibration.reading import Reading
+from monitor.calibration.readout import read_many
 from monitor.calibration.sketch import Row, Sketch, merge
 from monitor.postgres.database import Connection
 from monitor.postgres.leader import leading

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from monitor.calibration import measures
 from monitor.calibration.sketch import sketch_of
+from tests.calibration.one import ece, value
 from tests.calibration.streams import Floats
 from tests.oracles import lifeeval
 from tests.oracles import pairs as raw
@@ -47,13 +47,13 @@ def test_the_sketch_reads_the_ece_of_a_plain_recount_in_all_66_cells(
     for c, y in table.values():
         for edges in ("right_closed", "left_closed"):
             expected = raw.ece(raw.snap(c), y, 10, edges)
-            assert measures.ece(sketch_of(c, y), 10, edges) == pytest.approx(expected, abs=1e-9)
+            assert ece(sketch_of(c, y), 10, edges) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_sketch_reads_the_table_that_the_study_published(table: dict[tuple[str, str], Columns]) -> None:
     published = lifeeval.published_ece()
     assert published.keys() == table.keys()
-    off = np.array([abs(measures.ece(sketch_of(*table[key])) - published[key]) for key in published])
+    off = np.array([abs(ece(sketch_of(*table[key])) - published[key]) for key in published])
     assert (off <= 1e-9).sum() == 44
     assert off.max() < 0.00775  # the published counts of SciQ and LSAT have one question fewer
 
@@ -69,7 +69,7 @@ def test_measures_of_real_answers_agree_with_the_raw_pairs(every_answer: list[li
         c, y = np.array(pairs)[:, 0], np.array(pairs)[:, 1]
         sketch = sketch_of(c, y)
         for count in (5, 10, 15, 20):
-            assert measures.ece(sketch, count) == pytest.approx(raw.ece(raw.snap(c), y, count), abs=2e-9)
-        assert measures.brier(sketch) == pytest.approx(raw.brier(c, y), abs=2e-9)
-        assert measures.log_loss(sketch) == pytest.approx(raw.log_loss(c, y), abs=3e-4)
-        assert measures.auroc(sketch) == pytest.approx(roc_auc_score(y, c), abs=1.3e-3)
+            assert ece(sketch, count) == pytest.approx(raw.ece(raw.snap(c), y, count), abs=2e-9)
+        assert value("brier", sketch) == pytest.approx(raw.brier(c, y), abs=2e-9)
+        assert value("log_loss", sketch) == pytest.approx(raw.log_loss(c, y), abs=3e-4)
+        assert value("auroc", sketch) == pytest.approx(roc_auc_score(y, c), abs=1.3e-3)

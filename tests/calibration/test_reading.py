@@ -10,35 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.calibration import measures
 from monitor.calibration.cells import BIN_COUNTS, EDGES, Edges
+from monitor.calibration.figures import HISTOGRAM_BINS, MEASURES, THRESHOLDS
 from monitor.calibration.reading import (
-    HISTOGRAM_BINS,
     Reading,
     ReadingSettings,
     Subject,
     from_json,
-    read,
-    read_many,
     reading_from_json,
     reading_to_json,
     to_json,
 )
+from monitor.calibration.readout import read, read_many
 from monitor.calibration.sketch import Sketch, empty, merge, sketch_of, subtract
 from monitor.errors import BadInput
+from tests.calibration.one import ece
 from tests.calibration.streams import KINDS, Pair, sketched, some_pairs, stream
 from tests.oracles import pairs as raw
 
 QUICK = ReadingSettings(draws=50)
 M1 = Subject(model="m1", segment={"lang": "de"}, window="7d", as_of=datetime(2026, 11, 1, tzinfo=UTC))
-ESTIMATES = (
-    "coverage", "mean_confidence", "accuracy", "signed_gap", "ece", "ece_equal_mass", "mce", "over_confident_part",
-    "under_confident_part", "brier", "log_loss", "auroc", "confident_error_share", "label_delay_seconds",
-)  # fmt: skip
-WITH_INTERVAL = (
-    "ece", "ece_equal_mass", "signed_gap", "accuracy", "mean_confidence", "brier", "log_loss", "auroc",
-    "confident_error_share",
-)  # fmt: skip
+ESTIMATES = (*MEASURES, "coverage", "abstention_rate", "label_delay_seconds")
+WITH_INTERVAL = (*MEASURES, "coverage", "abstention_rate")
 
 
 def as_json(reading: Reading) -> dict[str, Any]:
@@ -72,7 +65,7 @@ def test_a_reading_has_every_key_of_the_contract() -> None:
     assert {"ece", "brier", "log_loss"} <= found["methods"].keys()
     assert [above["threshold"] for above in found["above"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
     assert [above["coverage"] for above in found["above"]] == [
-        pytest.approx((c >= threshold).mean()) for threshold in measures.THRESHOLDS
+        pytest.approx((c >= threshold).mean()) for threshold in THRESHOLDS
     ]
     assert found["label_delay_seconds"] == pytest.approx(3600, rel=0.42)
 
@@ -110,9 +103,10 @@ def test_without_labels_every_estimate_is_null_with_its_reason(sketch: Sketch) -
     for reading in (read(sketch, QUICK, M1), read_many([sketch], QUICK, [M1])[0]):
         found = as_json(reading)
         assert found["not_enough_labels"]
-        assert all(found[name] is None for name in ESTIMATES if name != "coverage")
+        assert all(found[name] is None for name in ESTIMATES if name not in {"coverage", "abstention_rate"})
         assert found["missing"]["ece"] == "no labels"
-        assert found["intervals"] == found["null_band"] == found["methods"] == {}
+        assert found["null_band"] == found["methods"] == {}
+        assert not set(found["intervals"]) - {"coverage", "abstention_rate"}
         assert found["bins"] == []
         assert found["above"][0] == {"threshold": 0.5, "n": 0, "accuracy": None, "coverage": None, "interval": None}
     assert ("coverage" in found["missing"]) == (found["n_predictions"] == 0)
@@ -139,13 +133,13 @@ def test_many_readings_at_once_differ_from_single_ones_in_their_bands_only(kind:
     for sketch, subject, together in zip(sketches, subjects, read_many(sketches, settings, subjects), strict=True):
         alone = as_json(read(sketch, settings, subject))
         found = as_json(together)
-        drawn = {"ece", "ece_equal_mass", "mce"}
+        drawn = {"ece", "ece_debiased", "ece_equal_mass", "mce"}
         for key, value in alone.items():
             if key in ("intervals", "null_band", "methods"):
                 assert {k: v for k, v in value.items() if k not in drawn} == {
                     k: v for k, v in found[key].items() if k not in drawn
                 }
-            else:
+            elif key != "ece_debiased":
                 assert found[key] == value
         if found["n"] >= 2000:
             assert found["intervals"]["ece"] == pytest.approx(alone["intervals"]["ece"], rel=0.1)
@@ -203,7 +197,8 @@ def test_the_level_widens_the_intervals() -> None:
     narrow, wide = (read(sketch, ReadingSettings(confidence_level=level, draws=400), M1) for level in (0.8, 0.99))
     assert narrow.confidence_level == 0.8
     for name in WITH_INTERVAL:
-        assert wide.intervals[name][0] < narrow.intervals[name][0]
-        assert wide.intervals[name][1] > narrow.intervals[name][1]
+        assert wide.intervals[name][0] <= narrow.intervals[name][0]
+        assert wide.intervals[name][1] >= narrow.intervals[name][1]
+        assert wide.intervals[name] != narrow.intervals[name]
     assert wide.null_band["ece"][1] > narrow.null_band["ece"][1]
-    assert measures.ece(sketch) == narrow.ece == wide.ece
+    assert ece(sketch) == narrow.ece == wide.ece

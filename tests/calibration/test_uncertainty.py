@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.calibration import intervals, measures
 from monitor.calibration.bins import Bins, equal_width, equal_width_of_many, ordered
 from monitor.calibration.cells import bin_of_cells
 from monitor.calibration.closed_form import bands_of_many, eces, signed_gaps
+from monitor.calibration.figures import MEASURES, figures
+from monitor.calibration.panel import panel_of
 from monitor.calibration.sketch import Sketch, empty, merge, sketch_of, subtract
 from monitor.calibration.uncertainty import (
     Interval,
@@ -20,7 +21,8 @@ from monitor.calibration.uncertainty import (
     wilson,
     z_of,
 )
-from monitor.errors import NotEnoughData
+from tests.calibration import one
+from tests.calibration.one import ece, interval, value
 from tests.calibration.streams import KINDS, STATED, Pair, sketched, some_pairs, stream
 
 
@@ -54,14 +56,14 @@ def test_chance_depends_on_the_labelled_cells_only(pairs: list[Pair]) -> None:
 
 def bands(sketch: Sketch, level: float = 0.95, draws: int = 600) -> tuple[Interval, Interval]:
     found = ece_bands(sketch, 10, "right_closed", level, rng=seeded(sketch), draws=draws)
-    assert found.ece == measures.ece(sketch)
+    assert found.ece == ece(sketch)
     return found.interval, found.null_band
 
 
 @given(some_pairs)
 def test_the_interval_of_ece_holds_ece_and_stays_within_0_and_1(pairs: list[Pair]) -> None:
     (low, high), (null_low, null_high) = bands(sketched(pairs), draws=100)
-    assert 0 <= low <= measures.ece(sketched(pairs)) <= high <= 1
+    assert 0 <= low <= ece(sketched(pairs)) <= high <= 1
     assert 0 <= null_low <= null_high <= 1
 
 
@@ -74,7 +76,7 @@ def test_the_interval_of_ece_covers_the_truth_nine_times_in_ten(n: int, gap: flo
     rng = np.random.default_rng(n)
     c, _ = stream(kind, 200_000, rng)
     chance = np.clip(c - gap, 0.01, 0.99) if gap else c
-    truth = measures.ece(sketch_of(c, chance))
+    truth = ece(sketch_of(c, chance))
     covered = 0
     for _ in range(100):
         pick = rng.integers(0, len(c), n)
@@ -90,12 +92,12 @@ def test_a_calibrated_stream_lies_in_its_null_band_and_a_gap_leaves_it(kind: str
     for _ in range(100):
         sketch = sketch_of(*stream(kind, 500, rng))
         interval, (null_low, null_high) = bands(sketch, draws=300)
-        inside += null_low <= measures.ece(sketch) <= null_high
-        if measures.ece(sketch) <= null_high:
+        inside += null_low <= ece(sketch) <= null_high
+        if ece(sketch) <= null_high:
             assert interval[0] == 0
     assert inside >= 88
     drifted = sketch_of(*stream(kind, 2000, rng, gap=0.2))
-    assert measures.ece(drifted) > bands(drifted)[1][1]
+    assert ece(drifted) > bands(drifted)[1][1]
     assert bands(drifted)[0][0] > 0
 
 
@@ -104,7 +106,7 @@ def test_the_null_band_equals_a_simulation_of_every_answer(mirrored: bool) -> No
     rng = np.random.default_rng(3)
     c, y = stream("mixed", 400, rng)
     c = 1 - c if mirrored else c
-    simulated = [measures.ece(sketch_of(c, (rng.random(400) < c).astype(float))) for _ in range(1500)]
+    simulated = [ece(sketch_of(c, (rng.random(400) < c).astype(float))) for _ in range(1500)]
     _, null_band = bands(sketch_of(c, y), level=0.9, draws=4000)
     assert null_band == pytest.approx(np.quantile(simulated, [0.05, 0.95]), rel=0.06)
 
@@ -123,7 +125,7 @@ def test_the_bootstrap_equals_resampling_the_rows() -> None:
     rng = np.random.default_rng(4)
     c, y = stream("stated", 600, rng, gap=0.1)
     picks = [rng.integers(0, 600, 600) for _ in range(1500)]
-    rows = [measures.ece(sketch_of(c[pick], y[pick])) for pick in picks]
+    rows = [ece(sketch_of(c[pick], y[pick])) for pick in picks]
     drawn = np.abs(bootstrap_gaps(equal_width(sketch_of(c, y), 10, "right_closed"), rng=rng, draws=4000)).sum(1) / 600
     assert np.quantile(drawn, [0.05, 0.5, 0.95]) == pytest.approx(np.quantile(rows, [0.05, 0.5, 0.95]), rel=0.05)
 
@@ -134,57 +136,49 @@ def test_only_right_answers_are_not_certain() -> None:
     assert low == 0
     assert 0.01 < high < 0.2
     assert null_band == (0.0, 0.0)
-    assert intervals.signed_gap_interval(sketch, 0.95)[1] > 0.01
-    assert intervals.brier_interval(sketch, 0.95)[1] > 0.01
-    assert intervals.log_loss_interval(sketch, 0.95)[1] > 0.01
+    assert interval("signed_gap", sketch)[1] > 0.01
+    assert interval("brier", sketch)[1] > 0.01
+    assert interval("log_loss", sketch)[1] > 0.01
 
 
 def test_equal_mass_bands_are_those_of_bins_of_equal_mass() -> None:
     c, y = stream("beta", 2000, np.random.default_rng(5), gap=0.1)
     sketch = sketch_of(c, y)
     found = equal_mass_bands(sketch, 10, 0.95, rng=seeded(sketch), draws=500)
-    assert found.ece == measures.ece_equal_mass(sketch)
+    assert found.ece == value("ece_equal_mass", sketch)
     assert found.interval[0] < found.ece < found.interval[1]
     assert found.null_band[1] < found.ece
     assert found.debiased == pytest.approx(found.ece, abs=0.01)
 
 
-MEANS = [
-    (intervals.accuracy_interval, measures.accuracy),
-    (intervals.mean_confidence_interval, measures.mean_confidence),
-    (intervals.signed_gap_interval, measures.signed_gap),
-    (intervals.brier_interval, measures.brier),
-    (intervals.log_loss_interval, measures.log_loss),
-    (intervals.confident_error_interval, measures.confident_error_share),
-    (intervals.auroc_interval, measures.auroc),
-]
-
-
 @pytest.mark.parametrize("n", [100, 1000])
-def test_intervals_of_means_cover_the_truth_nine_times_in_ten(n: int) -> None:
+def test_intervals_cover_the_truth_nine_times_in_ten(n: int) -> None:
+    """Not so those of parts and of the worst bin, whose values are biased at small n: docs/measures.md says how far."""
     rng = np.random.default_rng(n)
     c, y = stream("stated", 400_000, rng, gap=0.05)
-    truths = [measure(sketch_of(c, y)) for _, measure in MEANS]
-    covered = np.zeros(len(MEANS))
+    truth = one.of(sketch_of(c, y)).estimates
+    drawn = []
     for _ in range(200):
         pick = rng.integers(0, len(c), n)
-        sketch = sketch_of(c[pick], y[pick])
-        found = [interval(sketch, 0.95) for interval, _ in MEANS]
-        covered += [low <= truth <= high for (low, high), truth in zip(found, truths, strict=True)]
-    at_least = [150 if measure is measures.log_loss and n == 100 else 178 for _, measure in MEANS]
-    assert (covered >= at_least).all(), covered
+        drawn.append(sketch_of(c[pick], y[pick]))
+    found = figures(panel_of(drawn), 10, "right_closed", 0.95).estimates
+    for name in set(MEASURES) - BIASED - {"spiegelhalter_z"}:
+        low, high, true = found[name].low, found[name].high, truth[name].value[0]
+        covered = ((low <= true) & (true <= high)).sum()
+        assert covered >= (150 if name == "log_loss" and n == 100 else 178), (name, covered)
+
+
+BIASED = {
+    "mce", "over_confident_part", "under_confident_part", "reliability", "resolution", "brier_miscalibration",
+    "brier_discrimination",
+}  # fmt: skip
 
 
 @given(some_pairs)
-def test_intervals_of_means_hold_their_value(pairs: list[Pair]) -> None:
-    sketch = sketched(pairs)
-    for interval, measure in MEANS:
-        try:
-            value = measure(sketch)
-        except NotEnoughData:
-            continue
-        low, high = interval(sketch, 0.95)
-        assert low - 1e-9 <= value <= high + 1e-9
+def test_intervals_hold_their_value(pairs: list[Pair]) -> None:
+    for name, found in one.of(sketched(pairs)).estimates.items():
+        known = ~np.isnan(found.value)
+        assert ((found.low <= found.value + 1e-9) & (found.value <= found.high + 1e-9) | ~known).all(), name
 
 
 def half(interval: Interval) -> float:
@@ -194,7 +188,7 @@ def half(interval: Interval) -> float:
 def test_the_interval_of_the_gap_is_that_of_the_raw_differences() -> None:
     c, y = stream("logit", 5000, np.random.default_rng(12))
     expected = z_of(0.95) * (c - y).std() / np.sqrt(5000)
-    assert half(intervals.signed_gap_interval(sketch_of(c, y), 0.95)) == pytest.approx(expected, rel=0.01)
+    assert half(interval("signed_gap", sketch_of(c, y))) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("kind", ["stated", "logit"])
@@ -203,13 +197,13 @@ def test_the_interval_of_auroc_is_as_wide_as_resampling_the_rows_says(kind: str)
     c, y = stream(kind, 600, rng)
     c = np.round(c * 4) / 4 if kind == "stated" else c
     picks = [rng.integers(0, 600, 600) for _ in range(800)]
-    spread = np.std([measures.auroc(sketch_of(c[pick], y[pick])) for pick in picks])
-    assert half(intervals.auroc_interval(sketch_of(c, y), 0.95)) == pytest.approx(z_of(0.95) * spread, rel=0.07)
+    spread = np.std([value("auroc", sketch_of(c[pick], y[pick])) for pick in picks])
+    assert half(interval("auroc", sketch_of(c, y))) == pytest.approx(z_of(0.95) * spread, rel=0.07)
 
 
 def test_one_label_is_averaged_with_a_half_right_and_a_half_wrong_one() -> None:
     """Losses of one right answer at confidence 1, beside it a half each of 0 and 1: variance 0.5 / 2 - (0.5 / 2)^2."""
-    low, high = intervals.brier_interval(sketch_of([1.0], [1.0]), 0.95)
+    low, high = interval("brier", sketch_of([1.0], [1.0]))
     assert (low, high) == pytest.approx((0.0, z_of(0.95) * np.sqrt(0.1875)))
 
 
@@ -221,7 +215,7 @@ def test_bins_that_err_alike_vary_together_in_closed_form_too() -> None:
 
 
 def test_auroc_of_fully_separated_answers_is_not_certain() -> None:
-    low, high = intervals.auroc_interval(sketch_of([0.2] * 5 + [0.9] * 5, [0] * 5 + [1] * 5), 0.95)
+    low, high = interval("auroc", sketch_of([0.2] * 5 + [0.9] * 5, [0] * 5 + [1] * 5))
     assert high == 1
     assert 0.5 < low < 0.95
 
@@ -237,8 +231,8 @@ def test_many_series_at_once_have_the_same_bins_and_values(series: list[list[Pai
         assert (together.sum_c[place] == alone.sum_c).all()
         assert (together.sum_y[place] == alone.sum_y).all()
         assert (together.sum_c2[place] == alone.sum_c2).all()
-        assert eces(together)[place] == pytest.approx(measures.ece(sketch, 15, "left_closed"), abs=1e-15)
-        assert signed_gaps(together)[place] == pytest.approx(measures.signed_gap(sketch), abs=1e-15)
+        assert eces(together)[place] == pytest.approx(ece(sketch, 15, "left_closed"), abs=1e-15)
+        assert signed_gaps(together)[place] == pytest.approx(value("signed_gap", sketch), abs=1e-15)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -256,10 +250,10 @@ def test_closed_form_quantiles_are_within_2_5_percent_of_resampling(kind: str, g
     assert [closed.null_low[0], closed.null_high[0]] == pytest.approx(expected, rel=0.025)
     again = np.abs(bootstrap_gaps(bins, rng=rng, draws=40_000)).sum(axis=1) / 2000
     low, high = np.quantile(again, tails)
-    ece, mean = measures.ece(sketch), again.mean()
-    inside = ece <= expected[1]
-    start = 0.0 if inside else 2 * ece - high
-    end = max(ece + max(mean - low, high - mean), high if inside else 0.0)
+    plain, mean = ece(sketch), again.mean()
+    inside = plain <= expected[1]
+    start = 0.0 if inside else 2 * plain - high
+    end = max(plain + max(mean - low, high - mean), high if inside else 0.0)
     width = end - start
     assert closed.low[0] == pytest.approx(start, abs=0.025 * max(width, high))
     assert closed.high[0] == pytest.approx(end, rel=0.025)

@@ -8,7 +8,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from monitor.calibration.reading import Reading, ReadingSettings, Subject, read
+from monitor.calibration.reading import Reading, ReadingSettings, Subject
+from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch, sketch_of
 from monitor.postgres.database import Connection
 from monitor.postgres.readings import StoredReading, write_readings

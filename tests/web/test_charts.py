@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from msgspec.structs import replace
 
-from monitor.calibration.reading import Bin, HistogramBin, Reading, ReadingSettings, Subject, read
+from monitor.calibration.reading import Bin, HistogramBin, Reading, ReadingSettings, Subject
+from monitor.calibration.readout import read
 from monitor.calibration.sketch import sketch_of
 from monitor.web.charts import HEIGHT, WIDTH, confidence_histogram, reliability_diagram
 from monitor.web.svg import marker, tag

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from monitor.calibration.reading import Reading, ReadingSettings, read, reading_from_json
+from monitor.calibration.reading import Reading, ReadingSettings, reading_from_json
+from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch, empty, merge
 from monitor.errors import BadInput
 from monitor.postgres import windows
@@ -274,7 +275,7 @@ def test_under_traffic_all_but_the_bands_is_what_the_command_reads(connection: C
         write_delta(connection, delta)
     standing = lead(connection)
     turn(connection, standing, EVALUATION, at(NOW))
-    exact = {"methods", "intervals", "null_band"}
+    exact = {"methods", "intervals", "null_band", "ece_debiased"}
     for one in read_series(connection):
         request = Request(one.name, EVALUATION.windows[1], EVALUATION.maturity, EVALUATION.maturity, EVALUATION.reading)
         asked, stored = _figures(answer(connection, request, NOW)), _figures(newest(connection, "7d")[one.id])

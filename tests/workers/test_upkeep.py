@@ -6,7 +6,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from monitor.calibration.reading import ReadingSettings, Subject, read
+from monitor.calibration.reading import ReadingSettings, Subject
+from monitor.calibration.readout import read
 from monitor.calibration.sketch import sketch_of
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.panes import series_sum

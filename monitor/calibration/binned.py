@@ -1,0 +1,82 @@
+"""Calibration error by bins, for many series: ECE and its parts, MCE. Every series holds at least one label."""
+
+import math
+from typing import Final
+
+import numpy as np
+from scipy.special import erf
+
+from monitor.calibration.bins import Bins, grouped_runs
+from monitor.calibration.cells import UNIT, FloatArray, Int64Array
+from monitor.calibration.estimates import Estimates, around
+from monitor.calibration.panel import Panel
+from monitor.calibration.sketch import Row
+
+_HALVINGS: Final = 40
+
+
+def one_sided(bins: Bins, level: float, *, sign: int) -> Estimates:
+    """The part of ECE from bins whose confidence exceeds their accuracy (sign 1), or the reverse (-1), 0..1.
+
+    Over-confident minus under-confident part is the signed gap; together they are ECE. Normal interval, with the
+    variance that the positive part of a normal gap has in each bin.
+    """
+    value = np.maximum(sign * (bins.sum_c - bins.sum_y), 0).sum(axis=-1) / (bins.total * float(UNIT))
+    mean, deviation = sign * bins.gap / bins.total[:, None], gap_deviations(bins) / bins.total[:, None]
+    ratio = mean / deviation
+    above = (1 + erf(ratio / math.sqrt(2))) / 2
+    density = np.exp(-ratio * ratio / 2) / math.sqrt(2 * math.pi)
+    first = mean * above + deviation * density
+    second = (mean**2 + deviation**2) * above + mean * deviation * density
+    variance = np.where(bins.n > 0, second - first**2, 0.0).sum(axis=-1)
+    return around(np.asarray(value), variance, level, within=(0.0, 1.0))
+
+
+def mce(bins: Bins, level: float) -> Estimates:
+    """Largest |mean confidence - accuracy| of any bin that holds labels, 0..1 (Naeini et al. 2015).
+
+    Noisy where a bin holds few labels. Its interval is the normal one of that bin's gap.
+    """
+    gaps = np.where(bins.n > 0, np.abs(bins.gap) / np.maximum(bins.n, 1), -1.0)
+    worst = gaps.argmax(axis=-1)[:, None]
+    n = np.take_along_axis(bins.n, worst, axis=-1)[:, 0]
+    deviation = np.take_along_axis(gap_deviations(bins), worst, axis=-1)[:, 0] / n
+    return around(gaps.max(axis=-1), deviation**2, level, within=(0.0, 1.0))
+
+
+def mce_null_band(bins: Bins, level: float) -> tuple[FloatArray, FloatArray]:
+    """Where MCE would lie, were the model calibrated: quantiles of the largest of independent half normals."""
+    used = bins.n > 0
+    deviation = np.sqrt(np.maximum(bins.sum_c - bins.sum_c2, 0) / UNIT) / np.maximum(bins.n, 1)
+    deviation = np.where(used & (deviation > 0), deviation, np.nan)
+    return _largest(deviation, (1 - level) / 2), _largest(deviation, (1 + level) / 2)
+
+
+def _largest(deviation: FloatArray, quantile: float) -> FloatArray:
+    """(S,) the quantile of the largest |N(0, deviation)| of each row; NaN stands for none. By bisection."""
+    low, high = np.zeros(len(deviation)), 10 * np.nan_to_num(deviation).max(axis=-1) + 1e-12
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        below = np.nanprod(erf(middle[:, None] / deviation / math.sqrt(2)), axis=-1)
+        low, high = np.where(below < quantile, middle, low), np.where(below < quantile, high, middle)
+    return np.asarray(np.minimum(high, 1.0))
+
+
+def gap_deviations(bins: Bins) -> FloatArray:
+    """(S, bins) standard deviation of each bin's sum of confidence minus outcome, given its number of labels.
+
+    Outcomes vary as if right with chance (k + 1/2) / (n + 1), so that a bin of only right answers is not certain.
+    """
+    chance = (bins.sum_y / UNIT + 0.5) / (bins.n + 1)
+    return np.sqrt(np.maximum(bins.n * chance * (1 - chance), 1e-18))
+
+
+def equal_mass(panel: Panel, count: int) -> Bins:
+    """(S, count) sums by bin of nearly equal mass, by the middle rank of each cell (Nguyen & O'Connor 2015).
+
+    Cells are never cut: equal confidences share a bin, so some bins may be larger and some empty.
+    """
+    n = panel.row(Row.N)
+    below = panel.up_to(n) - n
+    bins: Int64Array = (2 * below + n) * count // (2 * np.add.reduceat(n, panel.starts))[panel.series]
+    return grouped_runs(panel.series * count + bins, panel.sums, (len(panel), count))

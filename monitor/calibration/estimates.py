@@ -1,0 +1,42 @@
+"""Estimates of one measure for many series: values with their intervals, and where they are unknown the reason."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.calibration.cells import FloatArray
+from monitor.calibration.panel import Panel
+from monitor.calibration.uncertainty import z_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """(S,) values with the ends of their intervals. All three are NaN where the value is unknown, for `reason`."""
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+    reason: str = ""
+
+
+def around(
+    value: FloatArray, variance: FloatArray, level: float, *, within: tuple[float, float], reason: str = ""
+) -> Estimates:
+    """Normal intervals from the variance of the values, kept within the measure's range."""
+    half = z_of(level) * np.sqrt(np.maximum(variance, 0.0))
+    low, high = within
+    return Estimates(value, np.maximum(low, value - half), np.minimum(high, value + half), reason)
+
+
+def variance_of_mean(panel: Panel, if_right: FloatArray, if_wrong: FloatArray) -> FloatArray:
+    """(S,) the variance of a mean over labels of (t,) values, one where the answer is right and one where it is wrong.
+
+    Each series gets one label more, spread over its cells like the others and half right, so that no series is certain
+    because all its answers were right. `if_right` and `if_wrong` may be anything whose mean is the estimate.
+    """
+    share = panel.n / panel.spread(panel.labels) / 2
+    right, wrong = panel.right + share, panel.wrong + share
+    n = panel.labels + 1
+    first = panel.total(right * if_right + wrong * if_wrong) / n
+    second = panel.total(right * if_right**2 + wrong * if_wrong**2) / n
+    return np.asarray(np.maximum(second - first**2, 0.0) / panel.labels)

@@ -1,0 +1,115 @@
+"""A panel: the labelled cells of many series side by side, each series in order of confidence.
+
+Every measure is computed for all series of a panel in one pass, and a single reading is a panel of one. Sums over a
+series are added cell by cell in its own order, so neighbours in a panel change no digit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from monitor.calibration.bins import Bins, grouped_runs
+from monitor.calibration.cells import (
+    CELLS,
+    RANK,
+    UNIT,
+    Edges,
+    FloatArray,
+    Int16Array,
+    Int64Array,
+    bin_of_cells,
+    position,
+)
+from monitor.calibration.sketch import Row, Sketch
+
+LABELLED: Final = slice(Row.N, Row.CY + 1)
+"""The rows of a sketch's sums that a panel keeps, in their order."""
+_FIRST: Final = int(Row.N)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """S series with at least one label each, and their t labelled cells: those of a series stand together."""
+
+    starts: Int64Array
+    """(S,) the first cell of each series, ascending."""
+    series: Int64Array
+    """(t,) the series of each cell, 0..S-1, ascending."""
+    cells: Int16Array
+    """(t,) within a series in order of confidence."""
+    position: FloatArray
+    """(t,) the confidence that stands for the cell, 0..1."""
+    sums: Int64Array
+    """(5, t) labels, and in 1e-9 the sums of c, c squared, y and c y."""
+    n: FloatArray
+    """(t,) labels, at least 1."""
+    right: FloatArray
+    """(t,) sum of outcomes."""
+    labels: FloatArray
+    """(S,) labels of each series."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def wrong(self) -> FloatArray:
+        """(t,) labels less the sum of outcomes."""
+        return self.n - self.right
+
+    def row(self, row: Row) -> Int64Array:
+        """(t,) one sum of every cell."""
+        column: Int64Array = self.sums[row - _FIRST]
+        return column
+
+    def of_row(self, row: Row) -> FloatArray:
+        """(S,) the mean over the labels of each series of c, c squared, y or c y; added up exactly."""
+        return np.asarray(np.add.reduceat(self.row(row), self.starts) / UNIT / self.labels)
+
+    def total(self, of_cells: FloatArray) -> FloatArray:
+        """(S,) the sum over each series of (t,) values."""
+        return np.asarray(np.add.reduceat(of_cells, self.starts))
+
+    def mean(self, of_cells: FloatArray) -> FloatArray:
+        """(S,) the sum over each series of (t,) values, divided by its labels."""
+        return self.total(of_cells) / self.labels
+
+    def spread(self, of_series: FloatArray) -> FloatArray:
+        """(t,) the value of its series at each cell."""
+        return np.asarray(of_series[self.series])
+
+    def up_to(self, of_cells: Int64Array) -> Int64Array:
+        """(t,) running sums of integers within each series, each cell included; exact."""
+        running = np.cumsum(of_cells)
+        before = running[self.starts] - of_cells[self.starts]
+        return np.asarray(running - before[self.series])
+
+
+def panel_of(sketches: Sequence[Sketch]) -> Panel:
+    """The panel of sketches, at least one, that hold at least one label each."""
+    cells = np.concatenate([sketch.cells for sketch in sketches])
+    sums = np.concatenate([sketch.sums[LABELLED] for sketch in sketches], axis=1)
+    series = np.repeat(np.arange(len(sketches), dtype=np.int64), [len(sketch.cells) for sketch in sketches])
+    labelled = sums[0] != 0
+    if not labelled.all():
+        series, cells, sums = series[labelled], cells[labelled], sums[:, labelled]
+    order = np.argsort(series * CELLS + RANK[cells], kind="stable")
+    cells, sums = cells[order], np.take(sums, order, axis=1)
+    n = sums[0]
+    starts = np.searchsorted(series, np.arange(len(sketches)))
+    return Panel(
+        starts,
+        series,
+        cells,
+        position(cells, n, sums[Row.C - _FIRST]),
+        sums,
+        n.astype(np.float64),
+        sums[Row.Y - _FIRST] / UNIT,
+        np.add.reduceat(n, starts).astype(np.float64),
+    )
+
+
+def bins_of_panel(panel: Panel, count: int, edges: Edges) -> Bins:
+    """Sums by series and equal-width bin, shape (S, count), exact. In order of confidence every bin is one run."""
+    return grouped_runs(panel.series * count + bin_of_cells(count, edges)[panel.cells], panel.sums, (len(panel), count))
