@@ -123,13 +123,12 @@ def publish(bootstrap: str, pair: tuple[str, str], story: Story) -> None:
 
 
 def last_counts(path: Path) -> Counts:
-    """The last `joined N SUM` line of a file."""
-    lines = (
-        [line for line in path.read_text(errors="replace").splitlines() if line.startswith("joined ")]
-        if path.exists()
-        else []
-    )
-    return (int(lines[-1].split()[1]), int(lines[-1].split()[2])) if lines else (0, 0)
+    """The counts that a system printed last, in whole lines `joined N SUM`."""
+    if not path.exists():
+        return (0, 0)
+    written, _, _ = path.read_text(errors="replace").rpartition("\n")
+    lines = [line.split() for line in written.splitlines() if line.startswith("joined ")]
+    return (int(lines[-1][1]), int(lines[-1][2])) if lines else (0, 0)
 
 
 def environment(name: str, parts: Path) -> Path | None:

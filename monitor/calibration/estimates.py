@@ -31,12 +31,10 @@ def around(
 def variance_of_mean(panel: Panel, if_right: FloatArray, if_wrong: FloatArray) -> FloatArray:
     """(S,) the variance of a mean over labels of (t,) values, one where the answer is right and one where it is wrong.
 
-    Each series gets one label more, spread over its cells like the others and half right, so that no series is certain
-    because all its answers were right. `if_right` and `if_wrong` may be anything whose mean is the estimate.
+    `if_right` and `if_wrong` may be anything whose mean is the estimate. Each series counts with one label more, half
+    right, half wrong.
     """
-    share = panel.n / panel.spread(panel.labels) / 2
-    right, wrong = panel.right + share, panel.wrong + share
-    n = panel.labels + 1
-    first = panel.total(right * if_right + wrong * if_wrong) / n
-    second = panel.total(right * if_right**2 + wrong * if_wrong**2) / n
+    right, wrong, n = panel.right_and_half * if_right, panel.wrong_and_half * if_wrong, panel.labels + 1
+    first = panel.total(right + wrong) / n
+    second = panel.total(right * if_right + wrong * if_wrong) / n
     return np.asarray(np.maximum(second - first**2, 0.0) / panel.labels)

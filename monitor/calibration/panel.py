@@ -49,6 +49,10 @@ class Panel:
     """(t,) sum of outcomes."""
     labels: FloatArray
     """(S,) labels of each series."""
+    right_and_half: FloatArray
+    """(t,) as `right` with one more label in each series, spread over its cells like the others and half right: so no
+    series is certain because all its answers were right."""
+    wrong_and_half: FloatArray
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -96,17 +100,21 @@ def panel_of(sketches: Sequence[Sketch]) -> Panel:
         series, cells, sums = series[labelled], cells[labelled], sums[:, labelled]
     order = np.argsort(series * CELLS + RANK[cells], kind="stable")
     cells, sums = cells[order], np.take(sums, order, axis=1)
-    n = sums[0]
     starts = np.searchsorted(series, np.arange(len(sketches)))
+    n, right = sums[0].astype(np.float64), sums[Row.Y - _FIRST] / UNIT
+    labels = np.add.reduceat(n, starts)
+    half = n / labels[series] / 2
     return Panel(
         starts,
         series,
         cells,
-        position(cells, n, sums[Row.C - _FIRST]),
+        position(cells, sums[0], sums[Row.C - _FIRST]),
         sums,
-        n.astype(np.float64),
-        sums[Row.Y - _FIRST] / UNIT,
-        np.add.reduceat(n, starts).astype(np.float64),
+        n,
+        right,
+        labels,
+        right + half,
+        n - right + half,
     )
 
 

@@ -23,7 +23,7 @@ class BinsSetting(msgspec.Struct, frozen=True):
     edges: Edges
 
 
-class Bin(msgspec.Struct, frozen=True):
+class Bin(msgspec.Struct, frozen=True, gc=False):
     """One bin that holds labels. `interval` is that of its accuracy."""
 
     low: float
@@ -34,7 +34,7 @@ class Bin(msgspec.Struct, frozen=True):
     interval: Interval
 
 
-class HistogramBin(msgspec.Struct, frozen=True):
+class HistogramBin(msgspec.Struct, frozen=True, gc=False):
     """How many labelled predictions of one bin of confidence were right and wrong; fractions where outcomes are."""
 
     low: float
@@ -43,7 +43,7 @@ class HistogramBin(msgspec.Struct, frozen=True):
     wrong: float
 
 
-class Above(msgspec.Struct, frozen=True):
+class Above(msgspec.Struct, frozen=True, gc=False):
     """The labelled predictions with confidence >= threshold: accuracy with its interval, and their share of all."""
 
     threshold: float
@@ -53,7 +53,7 @@ class Above(msgspec.Struct, frozen=True):
     interval: Interval | None
 
 
-class RiskPoint(msgspec.Struct, frozen=True):
+class RiskPoint(msgspec.Struct, frozen=True, gc=False):
     """A point of the risk-coverage curve: of the answers with confidence above `low`, the share kept and the errors."""
 
     low: float

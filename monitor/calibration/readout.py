@@ -155,22 +155,27 @@ class _Row:
 
 
 class _Columns:
-    """Estimates as plain lists, to be read row by row."""
+    """Estimates by rows: what is known of each series, and why the rest is not."""
 
     def __init__(self, estimates: Mapping[str, Estimates]) -> None:
-        self._columns = [
-            (name, each.value.tolist(), each.low.tolist(), each.high.tolist(), each.reason)
-            for name, each in estimates.items()
-        ]
+        self._reasons = {name: each.reason for name, each in estimates.items()}
+        values, lows, highs = (
+            np.stack([getattr(each, end) for each in estimates.values()], axis=1) for end in ("value", "low", "high")
+        )
+        self._whole = (~np.isnan(values).any(axis=1)).tolist()
+        self._values = values.tolist()
+        self._intervals = np.stack([lows, highs], axis=2).tolist()
 
     def fill(self, row: _Row, place: int) -> None:
-        for name, values, lows, highs, reason in self._columns:
-            value = values[place]
-            if not isnan(value):
-                row.known[name] = value
-                row.intervals[name] = (lows[place], highs[place])
-            else:
-                row.missing[name] = reason
+        known = dict(zip(self._reasons, self._values[place], strict=True))
+        intervals = dict(zip(self._reasons, map(tuple, self._intervals[place]), strict=True))
+        if not self._whole[place]:
+            for name, value in list(known.items()):
+                if isnan(value):
+                    row.missing[name] = self._reasons[name]
+                    del known[name], intervals[name]
+        row.known |= known
+        row.intervals |= intervals
 
 
 class _Table:
@@ -178,7 +183,8 @@ class _Table:
 
     def __init__(self, found: Figures, settings: ReadingSettings) -> None:
         self._columns = _Columns(found.estimates)
-        self._null_bands = [(name, low.tolist(), high.tolist()) for name, (low, high) in found.null_bands.items()]
+        self._null_names = tuple(found.null_bands)
+        self._null_bands = np.stack([np.stack(band, axis=1) for band in found.null_bands.values()], axis=1).tolist()
         self._bin_edges = list(pairwise(bin_edges(settings.bins)))
         used = np.maximum(found.bins.n, 1)
         self._bins = [
@@ -197,7 +203,7 @@ class _Table:
 
     def fill(self, row: _Row, place: int) -> None:
         self._columns.fill(row, place)
-        row.null_band = {name: (low[place], high[place]) for name, low, high in self._null_bands}
+        row.null_band = dict(zip(self._null_names, map(tuple, self._null_bands[place]), strict=True))
         row.lists = {
             "bins": [
                 Bin(start, end, n, mean, right, (low, high))
