@@ -6,6 +6,7 @@ import sys
 BENCHES = {
     "ingest": ("bench.ingest", "Kafka to joined pairs and deltas, against the plain loop"),
     "evaluate": ("bench.evaluate", "from publishing to panes; the leader's memory with many series"),
+    "readings": ("bench.readings", "every measure of thousands of series, against libraries on the raw rows"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "peers": ("bench.peers.run", "the same events through Pathway, Bytewax and Quix Streams"),
 }

@@ -1,0 +1,132 @@
+"""Reading thousands of series: every measure with its interval, against a stack of libraries on the raw rows.
+
+    python -m bench readings [--series 10000] [--labels 1000] [--stack 40] [--parts .parts/peers]
+
+The stack reads `--stack` series, without any interval, in an environment of its own, made on first use. Both run in
+turns in the same run; ratios are of the medians of three rounds.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from monitor.calibration.figures import figures
+from monitor.calibration.panel import panel_of
+from monitor.calibration.reading import ReadingSettings, Subject, reading_to_json
+from monitor.calibration.readout import AT_ONCE, read_many
+from monitor.calibration.sketch import Sketch, sketch_of
+
+Floats = npt.NDArray[np.float64]
+STATED = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99])
+LIBRARIES = (
+    "calibstats", "uncertainty-calibration", "relplot", "scikit-learn", "model-diagnostics",
+)  # fmt: skip
+WANTED = 500.0
+ROUNDS = 3
+DISTINCT = 400
+"""Series that differ; more are these again."""
+
+
+def stream(labels: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Mostly stated confidences, some with two digits, some token probabilities; over-confident by .05."""
+    token = 1 / (1 + np.exp(-rng.normal(1.5, 1.5, labels)))
+    kind = rng.random(labels)
+    c = np.where(kind < 0.6, rng.choice(STATED, labels), np.where(kind < 0.8, np.round(token, 2), token))
+    c = np.clip(c, 1e-6, 1 - 1e-6)
+    return c, (rng.random(labels) < np.clip(c - 0.05, 0, 1)).astype(np.float64)
+
+
+def stack(parts: Path) -> Path | None:
+    """The Python of an environment with the libraries; None when they do not install here."""
+    python = parts / "stack" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(parts / "stack")], check=True)
+        if subprocess.run([str(python), "-m", "pip", "install", "--quiet", *LIBRARIES], check=False).returncode:
+            shutil.rmtree(parts / "stack")
+            return None
+    return python
+
+
+def microseconds(work: Callable[[], object], series: int) -> float:
+    """Of wall time a series."""
+    started = time.perf_counter()
+    work()
+    return 1e6 * (time.perf_counter() - started) / series
+
+
+def main(arguments: list[str]) -> None:
+    """Print what a series costs, by part and beside the libraries."""
+    parser = argparse.ArgumentParser(prog="bench readings", description=__doc__)
+    parser.add_argument("--series", type=int, default=10_000)
+    parser.add_argument("--labels", type=int, default=1_000)
+    parser.add_argument("--stack", type=int, default=40)
+    parser.add_argument("--parts", type=Path, default=Path(".parts/peers"), help="where the environment lies")
+    given = parser.parse_args(arguments)
+    rng = np.random.default_rng(1)
+    streams = [stream(given.labels, rng) for _ in range(min(DISTINCT, given.series))]
+    distinct = [sketch_of(c, y) for c, y in streams]
+    sketches = [distinct[place % len(distinct)] for place in range(given.series)]
+    cells = np.mean([len(each.cells) for each in distinct])
+    print(f"{given.series:,} series of {given.labels:,} labels, {cells:.0f} cells each")
+    given.parts.mkdir(parents=True, exist_ok=True)
+    python = stack(given.parts.resolve())
+    ours, theirs = rounds(sketches, streams[: given.stack], python)
+    for name, times in ours.items():
+        print(f"  {name:44} {statistics.median(times):9,.1f} us a series")
+    if not theirs:
+        print("the libraries do not install here: no comparison")
+        return
+    for name in theirs[0]:
+        print(f"  {name:44} {statistics.median(each[name] for each in theirs):9,.1f} us a series")
+    whole = statistics.median(sum(each.values()) for each in theirs)
+    ratio = whole / statistics.median(ours["computing: all measures, intervals, null bands"])
+    verdict = "OK" if ratio >= WANTED else "MISSED"
+    print(f"  all libraries, no interval: {whole:,.0f} us; libraries / computing: {ratio:,.0f} (wanted 500) {verdict}")
+
+
+def rounds(
+    sketches: list[Sketch], streams: list[tuple[Floats, Floats]], python: Path | None
+) -> tuple[dict[str, list[float]], list[dict[str, float]]]:
+    """Ours and the libraries in turns."""
+    settings, subjects = ReadingSettings(), [Subject(model="m")] * len(sketches)
+    tenth = len(sketches) // 10
+    readings = read_many(sketches[:tenth], settings, subjects[:tenth])
+    work: dict[str, tuple[Callable[[], object], int]] = {
+        "computing: all measures, intervals, null bands": (lambda: computed(sketches), len(sketches)),
+        "computing, a tenth of the series": (lambda: computed(sketches[:tenth]), tenth),
+        "computing and assembling readings": (lambda: read_many(sketches, settings, subjects), len(sketches)),
+        "readings to JSON": (lambda: [reading_to_json(each) for each in readings], tenth),
+    }
+    ours: dict[str, list[float]] = {name: [] for name in work}
+    theirs: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw.npz"
+        ends = np.cumsum([len(c) for c, _ in streams])
+        np.savez(raw, c=np.concatenate([c for c, _ in streams]), y=np.concatenate([y for _, y in streams]), ends=ends)
+        for _ in range(ROUNDS):
+            for name, (function, series) in work.items():
+                ours[name].append(microseconds(function, series))
+            if python is not None:
+                command = [str(python), str(Path(__file__).with_name("stack.py")), str(raw)]
+                theirs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return ours, theirs
+
+
+def computed(sketches: list[Sketch]) -> None:
+    """Every figure of every series, as `read_many` computes them."""
+    for first in range(0, len(sketches), AT_ONCE):
+        figures(panel_of(sketches[first : first + AT_ONCE]), 10, "right_closed", 0.95)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
