@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, ndtri
 
 from monitor.calibration.bins import Bins, grouped_runs
 from monitor.calibration.cells import UNIT, FloatArray, Int64Array
@@ -20,29 +20,30 @@ def one_sided(bins: Bins, level: float, *, sign: int) -> Estimates:
     """The part of ECE from bins whose confidence exceeds their accuracy (sign 1), or the reverse (-1), 0..1.
 
     Over-confident minus under-confident part is the signed gap; together they are ECE. Normal interval, with the
-    variance that the positive part of a normal gap has in each bin.
+    mean and variance that the positive part of a normal gap has in each bin: the bias is taken off its lower end.
     """
     value = np.maximum(sign * (bins.sum_c - bins.sum_y), 0).sum(axis=-1) / (bins.total * float(UNIT))
     mean, deviation = sign * bins.gap / bins.total[:, None], gap_deviations(bins) / bins.total[:, None]
     ratio = mean / deviation
     above = (1 + erf(ratio / math.sqrt(2))) / 2
     density = np.exp(-ratio * ratio / 2) / math.sqrt(2 * math.pi)
-    first = mean * above + deviation * density
-    second = (mean**2 + deviation**2) * above + mean * deviation * density
-    variance = np.where(bins.n > 0, second - first**2, 0.0).sum(axis=-1)
-    return around(np.asarray(value), variance, level, within=(0.0, 1.0))
+    first = np.where(bins.n > 0, mean * above + deviation * density, 0.0)
+    second = np.where(bins.n > 0, (mean**2 + deviation**2) * above + mean * deviation * density, 0.0)
+    bias = np.maximum(first.sum(axis=-1) - value, 0.0)
+    return around(np.asarray(value), (second - first**2).sum(axis=-1), level, within=(0.0, 1.0), bias=bias)
 
 
 def mce(bins: Bins, level: float) -> Estimates:
     """Largest |mean confidence - accuracy| of any bin that holds labels, 0..1 (Naeini et al. 2015).
 
-    Noisy where a bin holds few labels. Its interval is the normal one of that bin's gap.
+    Noisy where a bin holds few labels. Its interval is that of all bins' gaps at once (Sidak 1967), so it is wide.
     """
-    gaps = np.where(bins.n > 0, np.abs(bins.gap) / np.maximum(bins.n, 1), -1.0)
-    worst = gaps.argmax(axis=-1)[:, None]
-    n = np.take_along_axis(bins.n, worst, axis=-1)[:, 0]
-    deviation = np.take_along_axis(gap_deviations(bins), worst, axis=-1)[:, 0] / n
-    return around(gaps.max(axis=-1), deviation**2, level, within=(0.0, 1.0))
+    n = np.where(bins.n > 0, bins.n, 1)
+    gaps = np.where(bins.n > 0, np.abs(bins.gap) / n, 0.0)
+    used = (bins.n > 0).sum(axis=-1)
+    reach = ndtri((1 + level ** (1 / used)) / 2)[:, None] * np.where(bins.n > 0, gap_deviations(bins) / n, 0.0)
+    low, high = (gaps - reach).max(axis=-1), (gaps + reach).max(axis=-1)
+    return Estimates(gaps.max(axis=-1), np.maximum(low, 0.0), np.minimum(high, 1.0))
 
 
 def mce_null_band(bins: Bins, level: float) -> tuple[FloatArray, FloatArray]:

@@ -20,12 +20,22 @@ class Estimates:
 
 
 def around(
-    value: FloatArray, variance: FloatArray, level: float, *, within: tuple[float, float], reason: str = ""
+    value: FloatArray,
+    variance: FloatArray,
+    level: float,
+    *,
+    within: tuple[float, float],
+    bias: FloatArray | float = 0.0,
+    reason: str = "",
 ) -> Estimates:
-    """Normal intervals from the variance of the values, kept within the measure's range."""
+    """Normal intervals from the variance of the values, kept within the measure's range.
+
+    `bias`, 0 or more, is how much the values are too large on average: it lowers the lower ends only, so that an
+    interval always holds its value.
+    """
     half = z_of(level) * np.sqrt(np.maximum(variance, 0.0))
     low, high = within
-    return Estimates(value, np.maximum(low, value - half), np.minimum(high, value + half), reason)
+    return Estimates(value, np.maximum(low, value - bias - half), np.minimum(high, value + half), reason)
 
 
 def variance_of_mean(panel: Panel, if_right: FloatArray, if_wrong: FloatArray) -> FloatArray:

@@ -74,8 +74,8 @@ def line(panel: Panel, level: float) -> Line:
         np.log(p / (1 - p)),
         panel.n,
         panel.right,
-        np.ones(len(panel)),
         np.zeros(len(panel)),
+        _log_odds(panel),
     )
     for _ in range(_ITERATIONS):
         fit, ended = _step(fit)
@@ -89,6 +89,12 @@ def line(panel: Panel, level: float) -> Line:
         around(slope, slope_variance, level, within=reach, reason=NO_FIT),
         around(intercept, intercept_variance, level, within=reach, reason=NO_FIT),
     )
+
+
+def _log_odds(panel: Panel) -> FloatArray:
+    """(S,) where the steps begin: no slope, and the log odds of being right. From there no step is too long."""
+    right = panel.total(panel.right_and_half)
+    return np.asarray(np.log(right / (panel.labels + 1 - right)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

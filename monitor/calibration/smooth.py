@@ -108,7 +108,8 @@ def _fixed_point(waves: Singles, bracket: tuple[float, float]) -> tuple[FloatArr
     count = len(waves)
     found, steep, left = np.empty(count), np.empty(count), np.arange(count)
     low, high = np.full(count, bracket[0]), np.full(count, bracket[1])
-    at, fall = np.clip(np.abs(waves[:, 0]), 2 * low, high), np.full(count, 0.3)
+    # Never at the root itself, where all residuals have one sign: the slope there takes two points.
+    at, fall = np.clip(0.8 * np.abs(waves[:, 0]), 2 * low, high), np.zeros(count)
     before = over_before = np.zeros(count)
     for number in range(_ROUNDS):
         over = _integral(np.abs(_smoothed(waves, at))) - at

@@ -151,27 +151,23 @@ def test_equal_mass_bands_are_those_of_bins_of_equal_mass() -> None:
     assert found.debiased == pytest.approx(found.ece, abs=0.01)
 
 
+@pytest.mark.parametrize("kind", ["stated", "beta"])
 @pytest.mark.parametrize("n", [100, 1000])
-def test_intervals_cover_the_truth_nine_times_in_ten(n: int) -> None:
-    """Not so those of parts and of the worst bin, whose values are biased at small n: docs/measures.md says how far."""
+def test_intervals_cover_the_truth_nine_times_in_ten(n: int, kind: str) -> None:
+    """MCE excepted at n = 100, where its bins are too small for a normal gap. Z is no parameter: it grows with n."""
     rng = np.random.default_rng(n)
-    c, y = stream("stated", 400_000, rng, gap=0.05)
-    truth = one.of(sketch_of(c, y)).estimates
+    c, _ = stream(kind, 300_000, rng)
+    chance = np.clip(c - 0.05, 0.01, 0.99)
+    truth = one.of(sketch_of(c, chance)).estimates
     drawn = []
     for _ in range(200):
         pick = rng.integers(0, len(c), n)
-        drawn.append(sketch_of(c[pick], y[pick]))
+        drawn.append(sketch_of(c[pick], (rng.random(n) < chance[pick]).astype(float)))
     found = figures(panel_of(drawn), 10, "right_closed", 0.95).estimates
-    for name in set(MEASURES) - BIASED - {"spiegelhalter_z"}:
+    for name in set(MEASURES) - ({"spiegelhalter_z", "mce"} if n == 100 else {"spiegelhalter_z"}):
         low, high, true = found[name].low, found[name].high, truth[name].value[0]
         covered = ((low <= true) & (true <= high)).sum()
-        assert covered >= (150 if name == "log_loss" and n == 100 else 178), (name, covered)
-
-
-BIASED = {
-    "mce", "over_confident_part", "under_confident_part", "reliability", "resolution", "brier_miscalibration",
-    "brier_discrimination",
-}  # fmt: skip
+        assert covered >= (150 if name == "log_loss" and n == 100 else 174), (name, covered)
 
 
 @given(some_pairs)
