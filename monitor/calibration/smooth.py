@@ -4,6 +4,7 @@ The residuals are smoothed by a Gaussian kernel that is reflected at 0 and 1. In
 is smoothed by one discrete cosine transform to and one back, on the 601 points of the sketch's own grid.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -62,12 +63,15 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
     null_mean, null_deviation = _null(panel)
     z = z_of(level)
     half = z * np.sqrt(variance)
-    null_high = np.minimum(null_mean + z * null_deviation, 1.0)
+    # Skewed like a sum of half normals, by 1.32 times its spread over its mean (Cornish & Fisher 1938).
+    spread = null_deviation / np.maximum(null_mean, NARROWEST)
+    tilt = 1.32 * spread * (z * z - 1) / 6
+    null_high = np.minimum(null_mean + (z + tilt) * null_deviation, 1.0)
     without_noise = np.sqrt(np.maximum(value**2 - null_mean**2, 0.0))
     low = np.where(value <= null_high, 0.0, np.maximum(without_noise - half, 0.0))
     return SmoothEce(
         Estimates(value, low, np.minimum(value + half, 1.0)),
-        np.maximum(null_mean - z * null_deviation, 0.0),
+        np.maximum(null_mean + (tilt - z) * null_deviation, 0.0),
         null_high,
     )
 
@@ -118,9 +122,10 @@ def _fixed_point(waves: Singles, bracket: tuple[float, float]) -> tuple[FloatArr
             fall = np.where(at == before, fall, np.clip((over_before - over) / moved - 1, 0.0, 20.0))
         floored = (over < 0) & (at <= NARROWEST)
         low, high = np.where(over > 0, at, low), np.where(over > 0, high, at)
-        following = at + over / (1 + fall)
-        following = np.where((following < low) | (following > high), (low + high) / 2, following)
-        following = np.where(high - NARROWEST < _CLOSE, NARROWEST, following)
+        step = at + over / (1 + fall)
+        following = np.where((step < low) | (step > high), (low + high) / 2, step)
+        # As long as nothing is known of the lower end it may be the answer itself.
+        following = np.where((step < low) & (low == bracket[0]), low, following)
         done = floored | (np.abs(over) < _CLOSE) | (number == _ROUNDS - 1)
         found[left[done]] = np.where(floored, at + over, following)[done]
         steep[left[done]] = fall[done]
@@ -149,14 +154,10 @@ def _at_cells(panel: Panel, of_grid: Singles, points: Int64Array) -> FloatArray:
 
 
 def _null(panel: Panel) -> tuple[FloatArray, FloatArray]:
-    """(S,) mean and standard deviation of smooth ECE, were the model calibrated.
-
-    The smoothed residual is then Gaussian with a variance known at each point; its mean absolute value falls like the
-    root of the bandwidth, which leads to the fixed point in two steps.
-    """
+    """(S,) mean and standard deviation of smooth ECE, were the model calibrated: its residual is Gaussian then."""
     waves = _waves(panel, (panel.row(Row.C) - panel.row(Row.C2)) / UNIT / panel.spread(panel.labels))
     mean, deviation = np.empty(len(panel)), np.empty(len(panel))
-    guess = np.clip(0.56 * np.cbrt(np.maximum(waves[:, 0], 0.0)), NARROWEST, 0.5).astype(np.float64)
+    guess = np.clip(0.56 * np.cbrt(np.maximum(waves[:, 0], 0.0)), NARROWEST, 0.4).astype(np.float64)
     is_wide = guess >= WIDE / 2
     for some, size in ((is_wide, COARSE), (~is_wide, POINTS)):
         if some.any():
@@ -165,23 +166,39 @@ def _null(panel: Panel) -> tuple[FloatArray, FloatArray]:
 
 
 def _null_of(waves: Singles, guess: FloatArray) -> tuple[FloatArray, FloatArray]:
-    width = guess
-    for _ in range(2):
-        at = width
-        narrower = np.maximum(_smoothed(waves, at / np.sqrt(2)), 0)
-        square = narrower / (2 * np.sqrt(np.pi) * at).astype(np.float32)[:, None]
-        spread = np.sqrt(2 / np.pi) * _integral(np.sqrt(square))
-        width = np.clip(np.cbrt(spread * spread * at), NARROWEST, 0.5)
-    variance = 2 / np.pi * _CORRELATED * at * _integral(square)
-    # At the fixed point the mean falls by half its slope, so the bandwidth moves by 1 / 1.5 of what the integral does.
-    return np.where(width > NARROWEST, width, spread), np.sqrt(variance) / 1.5
+    """The fixed point of the mean of the integral, by how it falls with the bandwidth: like its root where kernels
+    overlap (fall .5), not at all where each confidence stands alone (fall 0)."""
+    at = np.clip(np.cbrt(np.square(_null_mean(waves, guess)) * guess), NARROWEST, 0.4)
+    mean, wider = _null_mean(waves, at), _null_mean(waves, WIDER * at)
+    known = (mean > 0) & (wider > 0)
+    fall = np.log(np.where(known, mean, 1.0) / np.where(known, wider, 1.0)) / np.log(WIDER)
+    fall = np.clip(fall, 0.0, 0.5)
+    width = (mean * at**fall) ** (1 / (1 + fall))
+    share = ALONE + (OVERLAPPING - ALONE) * fall / 0.5
+    variance = share * np.maximum(waves[:, 0], 0.0).astype(np.float64)
+    return width, np.sqrt(variance) / (1 + fall)
 
 
-def _correlated() -> float:
-    """The integral over a distance in bandwidths of cov(|X|, |Y|) / E(|X|)^2, X and Y smoothed at that distance."""
+def _null_mean(waves: Singles, bandwidth: FloatArray) -> FloatArray:
+    """(S,) mean of the integral of a Gaussian residual without its sign; waves of its variance by confidence."""
+    narrower = np.maximum(_smoothed(waves, bandwidth / np.sqrt(2)), 0)
+    square = narrower / (2 * np.sqrt(np.pi) * bandwidth).astype(np.float32)[:, None]
+    return np.asarray(math.sqrt(2 / math.pi) * _integral(np.sqrt(square)))
+
+
+def _overlapping() -> float:
+    """The variance of the integral over that of the residuals, where kernels overlap.
+
+    From cov(|X|, |Y|) = (E|X|)^2 (root(1 - r^2) + r asin r - 1) of two Gaussian values at a distance of d bandwidths,
+    r = exp(-d^2 / 4).
+    """
     distance = np.linspace(-12, 12, 48001)
     r = np.exp(-(distance**2) / 4)
-    return float(np.trapezoid(np.sqrt(1 - r * r) + r * np.arcsin(r) - 1, distance))
+    both = float(np.trapezoid(np.sqrt(1 - r * r) + r * np.arcsin(r) - 1, distance))
+    return both / (math.pi * math.sqrt(math.pi))
 
 
-_CORRELATED: Final = _correlated()
+OVERLAPPING: Final = _overlapping()
+ALONE: Final = 1 - 2 / np.pi
+"""The same where each confidence stands alone: the variance of a half normal."""
+WIDER: Final = 1.25
