@@ -43,7 +43,7 @@ from bench.servers import postgres
 from monitor.calibration.bins import Bins, equal_width_of_columns
 from monitor.calibration.cells import cell_index
 from monitor.calibration.closed_form import ManyBands, bands_of_many, eces
-from monitor.calibration.sketch import contributions
+from monitor.calibration.sketch import DELAY_ROWS, contributions
 from monitor.rolling.stacks import gather, no_sketches, plus
 
 CHECKED = 5  # corrections after which every contender's answer is looked at again
@@ -68,9 +68,11 @@ class Caldrift:
         self._absorb(series, confidence, contributions(confidence, [new, old]) * np.array([1, -1]))
 
     def _absorb(self, series: Ints, confidence: Floats, sums: Ints) -> None:
-        none = np.empty(0, np.int64)
+        none, no_delays = np.empty(0, np.int64), np.empty((DELAY_ROWS, 0), np.int64)
         short = none.astype(np.int16)
-        change = gather(series, cell_index(confidence), sums, delay_keys=none, delay_buckets=short, delays=none)
+        change = gather(
+            series, cell_index(confidence), sums, delay_keys=none, delay_buckets=short, delay_sums=no_delays
+        )
         self.stack = plus(self.stack, change)
 
     def read(self) -> Floats:

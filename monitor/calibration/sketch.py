@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.calibration.cells import (
     CELLS,
-    DELAY_BUCKETS,
     UNIT,
     VERSION,
     Int16Array,
@@ -44,7 +43,20 @@ class Row(IntEnum):
     EXCESS_W2C = 11
 
 
+class DelayRow(IntEnum):
+    """The rows of `Sketch.delay_sums`: of each bucket of label delays the labels, and how many of them were right.
+
+    `UNSPLIT` counts labels that were added without their outcome, by programs that did not keep it. A correction takes
+    none of them away, so `Y` of a bucket is exact where `UNSPLIT` is 0, and says nothing where it is not.
+    """
+
+    N = 0
+    Y = 1
+    UNSPLIT = 2
+
+
 ROWS: Final = len(Row)
+DELAY_ROWS: Final = len(DelayRow)
 Names = TypeVar("Names", Int16Array, Int64Array)
 SUMS: Final = (
     "n_pred",
@@ -69,14 +81,20 @@ class Sketch:
     """Sums of a set of predictions and labels by cell of confidence.
 
     `cells` int16 (k,), ascending and unique; `sums` int64 (12, k), rows as in `Row`; `delay_buckets` int16 (d,),
-    ascending and unique; `delays` int64 (d,), labels in each bucket. No cell has only zeros, no bucket a zero, so equal
-    contents are equal arrays. A difference of two sketches may hold negative numbers.
+    ascending and unique; `delay_sums` int64 (3, d), rows as in `DelayRow`. No cell and no bucket has only zeros, so
+    equal contents are equal arrays. A difference of two sketches may hold negative numbers.
     """
 
     cells: Int16Array
     sums: Int64Array
     delay_buckets: Int16Array
-    delays: Int64Array
+    delay_sums: Int64Array
+
+    @property
+    def delays(self) -> Int64Array:
+        """Labels in each bucket of delays, shape (d,)."""
+        column: Int64Array = self.delay_sums[DelayRow.N]
+        return column
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sketch):
@@ -85,7 +103,7 @@ class Sketch:
             np.array_equal(self.cells, other.cells)
             and np.array_equal(self.sums, other.sums)
             and np.array_equal(self.delay_buckets, other.delay_buckets)
-            and np.array_equal(self.delays, other.delays)
+            and np.array_equal(self.delay_sums, other.delay_sums)
         )
 
     def __hash__(self) -> int:
@@ -103,7 +121,8 @@ class Sketch:
 
 def empty() -> Sketch:
     """The sketch of nothing: what `merge` leaves unchanged."""
-    return Sketch(np.zeros(0, np.int16), np.zeros((ROWS, 0), np.int64), np.zeros(0, np.int16), np.zeros(0, np.int64))
+    none = np.zeros(0, np.int16)
+    return Sketch(none, np.zeros((ROWS, 0), np.int64), none, np.zeros((DELAY_ROWS, 0), np.int64))
 
 
 def contributions(
@@ -186,7 +205,7 @@ def _refuse_overflow(columns: Int64Array, slots: Int64Array, width: int) -> None
 
 
 def _merged(parts: Iterable[tuple[Sketch, int]]) -> Sketch:
-    signed = [(part, sign) for part, sign in parts if len(part.cells) or len(part.delays)]
+    signed = [(part, sign) for part, sign in parts if len(part.cells) or len(part.delay_buckets)]
     if not signed:
         return empty()
     cells, sums = gather(
@@ -195,9 +214,9 @@ def _merged(parts: Iterable[tuple[Sketch, int]]) -> Sketch:
     )
     buckets, delays = gather(
         np.concatenate([part.delay_buckets for part, _ in signed]).astype(np.int64),
-        np.concatenate([part.delays if sign > 0 else -part.delays for part, sign in signed])[None, :],
+        np.concatenate([part.delay_sums if sign > 0 else -part.delay_sums for part, sign in signed], axis=1),
     )
-    return Sketch(cells.astype(np.int16), sums, buckets.astype(np.int16), delays[0])
+    return Sketch(cells.astype(np.int16), sums, buckets.astype(np.int16), delays)
 
 
 def merge(*sketches: Sketch) -> Sketch:
@@ -219,11 +238,11 @@ def subtract(whole: Sketch, part: Sketch) -> Sketch:
 def _with(whole: Sketch, part: Sketch, sign: int) -> Sketch:
     """The sum of two. A change to cells that are there already, the usual case, costs little more than a copy."""
     changed = added_in_place(whole.cells, whole.sums, part.cells, sign * part.sums)
-    delays = added_in_place(whole.delay_buckets, whole.delays[None], part.delay_buckets, sign * part.delays[None])
+    delays = added_in_place(whole.delay_buckets, whole.delay_sums, part.delay_buckets, sign * part.delay_sums)
     if changed is None or delays is None:
         return _merged([(whole, 1), (part, sign)])
-    (kept, sums), (kept_buckets, counts) = changed, delays
-    return Sketch(whole.cells[kept], sums, whole.delay_buckets[kept_buckets], counts[0])
+    (kept, sums), (kept_buckets, delay_sums) = changed, delays
+    return Sketch(whole.cells[kept], sums, whole.delay_buckets[kept_buckets], delay_sums)
 
 
 def added_in_place(
@@ -266,13 +285,14 @@ def sketch_of(
     """
     sums_of = contributions(confidence, outcome, predicted=predicted, propensity=propensity)
     cells, sums = gather(cell_index(confidence).astype(np.int64), sums_of)
-    buckets, delays = np.zeros(0, np.int64), np.zeros((1, 0), np.int64)
+    buckets, delays = np.zeros(0, np.int64), np.zeros((DELAY_ROWS, 0), np.int64)
     if delay_us is not None:
-        of_labels = np.asarray(delay_us)[sums_of[Row.N] > 0]
-        counts = np.bincount(delay_bucket(of_labels), minlength=DELAY_BUCKETS)
-        buckets = np.flatnonzero(counts).astype(np.int64)
-        delays = counts[buckets].astype(np.int64)[None, :]
-    return Sketch(cells.astype(np.int16), sums, buckets.astype(np.int16), delays[0])
+        labelled = sums_of[Row.N] > 0
+        buckets, delays = gather(
+            delay_bucket(np.asarray(delay_us)[labelled]).astype(np.int64),
+            np.stack([sums_of[Row.N, labelled], sums_of[Row.Y, labelled], np.zeros(labelled.sum(), np.int64)]),
+        )
+    return Sketch(cells.astype(np.int16), sums, buckets.astype(np.int16), delays)
 
 
 def checked(sketch: Sketch) -> Sketch:
@@ -286,9 +306,16 @@ def checked(sketch: Sketch) -> Sketch:
         _refuse_where(sketch, sketch.row(row) < 0, row, "is below zero")
     for row in (Row.C, Row.C2, Row.Y, Row.CY):
         _refuse_where(sketch, sketch.row(row) > sketch.row(Row.N) * UNIT, row, "is more than its labels allow")
-    wrong = np.flatnonzero(sketch.delays < 0)
-    if len(wrong):
-        raise Refused(f"defect: the label delays of bucket {int(sketch.delay_buckets[wrong[0]])} are below zero")
+    n, right, unsplit = sketch.delay_sums
+    outside = ((right < 0) | (right > n * UNIT)) & (unsplit == 0)
+    for wrong, why in (
+        (n < 0, "are below zero"),
+        (unsplit < 0, "were split below zero"),
+        (outside, "hold more or fewer right answers than labels"),
+    ):
+        places = np.flatnonzero(wrong)
+        if len(places):
+            raise Refused(f"defect: the label delays of bucket {int(sketch.delay_buckets[places[0]])} {why}")
     return sketch
 
 
@@ -306,7 +333,7 @@ def digest(sketch: Sketch) -> bytes:
         (sketch.cells, "<i2"),
         (sketch.sums, "<i8"),
         (sketch.delay_buckets, "<i2"),
-        (sketch.delays, "<i8"),
+        (sketch.delay_sums, "<i8"),
     ):
         hashed.update(len(array).to_bytes(8, "little"))
         hashed.update(np.ascontiguousarray(array, dtype=kind).tobytes())

@@ -45,7 +45,7 @@ def seeded(sketch: Sketch) -> np.random.Generator:
     labelled = sketch.sums[Row.N] != 0
     sums = sketch.sums[:, labelled].copy()
     sums[Row.N_PRED] = 0
-    seed = digest(Sketch(sketch.cells[labelled], sums, sketch.delay_buckets[:0], sketch.delays[:0]))
+    seed = digest(Sketch(sketch.cells[labelled], sums, sketch.delay_buckets[:0], sketch.delay_sums[:, :0]))
     return np.random.default_rng(int.from_bytes(seed, "little"))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.calibration.cells import CELLS, cell_index
-from monitor.calibration.sketch import ROWS, Sketch, contributions, gather
+from monitor.calibration.sketch import ROWS, Sketch, contributions, empty, gather
 from monitor.errors import BadInput
 from monitor.events.checks import share, text
 from monitor.events.mapping import look_up
@@ -67,7 +67,7 @@ class PairSums:
         for name in sorted(members):
             rows = np.flatnonzero(np.isin(group, members[name]))
             cells, sums = gather(cell[rows], self.sums[:, rows])
-            found[name] = Sketch(cells.astype(np.int16), sums, np.zeros(0, np.int16), np.zeros(0, np.int64))
+            found[name] = replace(empty(), cells=cells.astype(np.int16), sums=sums)
         return found
 
 

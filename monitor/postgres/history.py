@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from monitor.postgres.database import Connection
-from monitor.postgres.tables import SUM_COLUMNS
+from monitor.postgres.tables import DELAY_COLUMNS, SUM_COLUMNS
 
 SERIES_A_STEP: Final = 100
 
@@ -17,6 +17,15 @@ _STORED: Final = ", ".join(
     for place, name in enumerate(SUM_COLUMNS)
 )
 _NAMES: Final = ", ".join(SUM_COLUMNS)
+_DELAY_NAMES: Final = ", ".join(DELAY_COLUMNS)
+_DELAYS_SUMMED: Final = ", ".join(f"coalesce(sum(u.{name}), 0)::bigint AS {name}" for name in DELAY_COLUMNS)
+_NOT_ALL_ZERO_DELAYS: Final = " OR ".join(f"sum(u.{name}) <> 0" for name in DELAY_COLUMNS)
+_DELAY_ARRAYS: Final = ", ".join(f"array_agg({name} ORDER BY bucket) AS {name}" for name in DELAY_COLUMNS)
+_UNSPLIT: Final = (
+    "CASE WHEN gone.right_delays IS NULL THEN ARRAY(SELECT abs(n) FROM unnest(gone.delays) WITH ORDINALITY AS o (n, at)"
+    " ORDER BY at) ELSE gone.unsplit_delays END"
+)
+"""What `monitor.postgres.sketches` makes of rows from before right answers were kept."""
 
 _FOLD: Final = f"""
 WITH row_of AS (
@@ -42,16 +51,18 @@ WITH row_of AS (
     FROM cell_sum GROUP BY series, base_start
 ), d AS (
     SELECT series, base_start,
-        array_agg(bucket ORDER BY bucket) AS delay_buckets, array_agg(n ORDER BY bucket) AS delays
+        array_agg(bucket ORDER BY bucket) AS delay_buckets, {_DELAY_ARRAYS}
     FROM (
-        SELECT gone.series, gone.base_start, u.bucket, sum(u.n)::bigint AS n
-        FROM gone, unnest(gone.delay_buckets, gone.delays) AS u (bucket, n)
-        GROUP BY gone.series, gone.base_start, u.bucket HAVING sum(u.n) <> 0
+        SELECT series, base_start, u.bucket, {_DELAYS_SUMMED}
+        FROM gone, unnest(gone.delay_buckets, gone.delays, gone.right_delays, {_UNSPLIT})
+            AS u (bucket, {_DELAY_NAMES})
+        GROUP BY series, base_start, u.bucket HAVING {_NOT_ALL_ZERO_DELAYS}
     ) AS bucket_sum GROUP BY series, base_start
 ), added AS (
-    INSERT INTO pane_history (series, pane_start, known_at, width, cells, {_NAMES}, delay_buckets, delays)
+    INSERT INTO pane_history (series, pane_start, known_at, width, cells, {_NAMES}, delay_buckets, {_DELAY_NAMES})
     SELECT series, base_start, %(known_before)s, base_width, coalesce(c.cells, '{{}}'), {_STORED},
-        coalesce(d.delay_buckets, '{{}}'), coalesce(d.delays, '{{}}')
+        coalesce(d.delay_buckets, '{{}}'), coalesce(d.delays, '{{}}'), coalesce(d.right_delays, '{{}}'),
+        CASE WHEN 0 <> ANY (d.unsplit_delays) THEN d.unsplit_delays END
     FROM base LEFT JOIN c USING (series, base_start) LEFT JOIN d USING (series, base_start)
     WHERE (SELECT count(*) FROM gone) > 0 AND (c.cells IS NOT NULL OR d.delays IS NOT NULL)
     RETURNING 1

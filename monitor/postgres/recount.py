@@ -4,7 +4,7 @@ Recount of `pair` = panes + waiting deltas, for every pane above the retention f
 distinct (segment set, pane, cell), not with the number of pairs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.sketch import SUMS, Sketch, empty
+from monitor.calibration.sketch import SUMS, DelayRow, Sketch, empty
 from monitor.postgres.database import Connection
 from monitor.postgres.panes import HOUR_SECONDS, HOURS, KEY, day_keys
 from monitor.postgres.partitions import leaf_pages, page_bounds
@@ -32,6 +32,8 @@ PAGES_A_CHUNK: Final = 512
 """Pages of `pair` read at a time, over all partitions: some 40,000 pairs."""
 CELLS_A_COMPARISON: Final = 500_000
 MOST_SHOWN: Final = 100
+
+_DELAY_FIELDS: Final = {DelayRow.N: "n", DelayRow.Y: "sum_y"}
 
 _SHAPE: Final = shape_of_predictions(PREDICTED)
 _READ_PAIRS: Final = f"""
@@ -200,19 +202,22 @@ class _Comparison:
     def __init__(self, expected: Stack, stored: Stack) -> None:
         self._expected, self._stored = expected, stored
         self._difference = plus(expected, negative(stored))
-        self.n = int(np.count_nonzero(self._difference.sums)) + len(self._difference.delays)
+        right = np.where(self._difference.delay_sums[DelayRow.UNSPLIT] == 0, self._difference.delay_sums[DelayRow.Y], 0)
+        different = self._difference.delay_sums[DelayRow.N], right
+        self._delay_rows = self._difference.delay_rows[np.any(different, axis=0)]
+        self.n = int(np.count_nonzero(self._difference.sums)) + int(np.count_nonzero(different))
 
     def named(self, directory: _Directory, panes: _Stored, most: int) -> list[Difference]:
         """The first differences, each with both numbers."""
         if not self.n or most <= 0:
             return []
-        keys = self._difference.keys[np.union1d(self._difference.rows, self._difference.delay_rows)][:most]
+        keys = self._difference.keys[np.union1d(self._difference.rows, self._delay_rows)][:most]
         expected, stored = _by_key(self._expected, keys), _by_key(self._stored, keys)
         found = []
         for key in keys.tolist():
             name, start = directory.name(int(series_of(key))), start_of(int(numbers_of(key)))
             one, other = _numbers(expected.get(key, empty())), _numbers(stored.get(key, empty()))
-            for place in sorted(one.keys() | other.keys()):
+            for place in sorted((one.keys() | other.keys()) - _unknown(stored.get(key, empty()))):
                 said, held = one.get(place, 0), other.get(place, 0)
                 if said != held:
                     kind, number, field = place
@@ -224,15 +229,23 @@ def _by_key(stack: Stack, keys: np.typing.NDArray[np.int64]) -> dict[int, Sketch
     return dict(sketches(part(stack, np.isin(stack.keys, keys))))
 
 
-def _numbers(sketch: Sketch) -> Mapping[tuple[str, int, str], int]:
+def _numbers(sketch: Sketch) -> dict[tuple[str, int, str], int]:
     """Every integer of a sketch by its place."""
     numbers = {
         ("cell", cell, SUMS[row]): value
         for place, cell in enumerate(sketch.cells.tolist())
         for row, value in enumerate(sketch.sums[:, place].tolist())
     }
-    delays = zip(sketch.delay_buckets.tolist(), sketch.delays.tolist(), strict=True)
-    return {**numbers, **{("delay bucket", bucket, "n"): n for bucket, n in delays}}
+    for row, field in _DELAY_FIELDS.items():
+        delays = zip(sketch.delay_buckets.tolist(), sketch.delay_sums[row].tolist(), strict=True)
+        numbers |= {("delay bucket", bucket, field): value for bucket, value in delays}
+    return numbers
+
+
+def _unknown(sketch: Sketch) -> set[tuple[str, int, str]]:
+    """Places whose number was never known: right answers of delays in panes that were counted without them."""
+    unsplit = sketch.delay_buckets[sketch.delay_sums[DelayRow.UNSPLIT] != 0]
+    return {("delay bucket", bucket, _DELAY_FIELDS[DelayRow.Y]) for bucket in unsplit.tolist()}
 
 
 def _spans(floor_hour: int, counted: Delta) -> list[Span]:
@@ -256,10 +269,11 @@ def _within(delta: Delta, span: Span) -> Delta:
         cell=delta.cell[cells],
         sums=delta.sums[:, cells],
         delay_segment_set=delta.delay_segment_set[delays],
+        delay_signal=delta.delay_signal[delays],
         delay_source=delta.delay_source[delays],
         delay_pane_hour=delta.delay_pane_hour[delays],
         delay_bucket=delta.delay_bucket[delays],
-        delays=delta.delays[delays],
+        delay_sums=delta.delay_sums[:, delays],
         counts={},
     )
 

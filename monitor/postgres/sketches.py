@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 import psycopg
 
-from monitor.calibration.sketch import ROWS
+from monitor.calibration.sketch import ROWS, DelayRow
 from monitor.postgres.arrays import BoolArray, FixedArray, Int2Array, Int4Array, Int8Array
 from monitor.postgres.database import Connection
-from monitor.postgres.tables import SKETCH_COLUMNS, SUM_COLUMNS
+from monitor.postgres.tables import DELAY_COLUMNS, SKETCH_COLUMNS, SUM_COLUMNS
 from monitor.rolling.stacks import Ints, Stack, gather, no_sketches
 
 FIRST_EXCESS: Final = SUM_COLUMNS.index("excess_w")
@@ -31,12 +31,13 @@ SLICES: Final = ", ".join(
     ["%(cells)s[k.first:k.last]"]
     + [f"%({name})s[k.first:k.last]" for name in SUM_COLUMNS[:FIRST_EXCESS]]
     + [f"CASE WHEN k.weighted THEN %({name})s[k.first:k.last] END" for name in SUM_COLUMNS[FIRST_EXCESS:]]
-    + ["%(delay_buckets)s[k.delay_first:k.delay_last]", "%(delays)s[k.delay_first:k.delay_last]"]
+    + [f"%({name})s[k.delay_first:k.delay_last]" for name in ("delay_buckets", "delays", "right_delays")]
+    + ["CASE WHEN k.unsplit THEN %(unsplit_delays)s[k.delay_first:k.delay_last] END"]
 )
 """The columns of a row that is to be written, cut out of the parameters by `k` (see SLICED)."""
 
-SLICED: Final = "%(first)s, %(last)s, %(weighted)s, %(delay_first)s, %(delay_last)s"
-SLICED_AS: Final = "first, last, weighted, delay_first, delay_last"
+SLICED: Final = "%(first)s, %(last)s, %(weighted)s, %(delay_first)s, %(delay_last)s, %(unsplit)s"
+SLICED_AS: Final = "first, last, weighted, delay_first, delay_last, unsplit"
 """Arguments of unnest, and their names in `k`, beside the keys of the table."""
 
 REPLACED: Final = ", ".join(f"{name} = EXCLUDED.{name}" for name in SKETCH_COLUMNS)
@@ -50,18 +51,21 @@ def slices(stack: Stack) -> dict[str, FixedArray]:
     weighted = np.zeros(len(stack), bool)
     weighted[stack.rows[stack.sums[FIRST_EXCESS:].any(axis=0)]] = True
     excess = stack.sums if weighted.any() else np.empty((ROWS, 0), np.int64)
+    unsplit = np.zeros(len(stack), bool)
+    unsplit[stack.delay_rows[stack.delay_sums[DelayRow.UNSPLIT] != 0]] = True
     return {
         "cells": Int2Array(stack.cells),
         **{
             name: Int8Array((stack.sums if row < FIRST_EXCESS else excess)[row]) for row, name in enumerate(SUM_COLUMNS)
         },
         "delay_buckets": Int2Array(stack.delay_buckets),
-        "delays": Int8Array(stack.delays),
+        **{name: Int8Array(column) for name, column in zip(DELAY_COLUMNS, stack.delay_sums, strict=True)},
         "first": Int4Array(edges[:-1] + 1),
         "last": Int4Array(edges[1:]),
         "weighted": BoolArray(weighted),
         "delay_first": Int4Array(delay_edges[:-1] + 1),
         "delay_last": Int4Array(delay_edges[1:]),
+        "unsplit": BoolArray(unsplit),
     }
 
 
@@ -100,13 +104,20 @@ def read_stack(connection: Connection, query: str, parameters: Mapping[str, obje
         np.stack([_elements(sketch[name], lengths, "i8") for name in SUM_COLUMNS]),
         delay_keys=np.repeat(keys, delay_lengths),
         delay_buckets=_elements(sketch["delay_buckets"], delay_lengths, "i2").astype(np.int16),
-        delays=_elements(sketch["delays"], delay_lengths, "i8"),
+        delay_sums=_delay_sums(sketch, delay_lengths),
         also=keys,
     )
     others = [_whole(column) for column in columns[1 + len(SKETCH_COLUMNS) :]]
     return Read(
         stack, keys, np.stack(others, axis=1) if others else np.empty((len(keys), 0), np.int64), len(rows), n_bytes
     )
+
+
+def _delay_sums(sketch: Mapping[str, list[bytes | None]], lengths: Ints) -> Ints:
+    """The columns of the label delays. Rows from before right answers were kept hold labels that were never split."""
+    n, right, unsplit = (_elements(sketch[name], lengths, "i8") for name in DELAY_COLUMNS)
+    old = np.repeat(np.fromiter((array is None for array in sketch["right_delays"]), bool, len(lengths)), lengths)
+    return np.stack([n, right, np.where(old, np.abs(n), unsplit)])
 
 
 def _whole(values: list[bytes | None]) -> Ints:

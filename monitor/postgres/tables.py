@@ -52,7 +52,10 @@ SUM_COLUMNS: Final = (
 SERIES_NAME: Final = ("model", "signal", "segment_text", "source_group")
 """What names a series. Unique by digests, since the texts may be longer than a row of an index can be."""
 
-SKETCH_COLUMNS: Final = ("cells", *SUM_COLUMNS, "delay_buckets", "delays")
+DELAY_COLUMNS: Final = ("delays", "right_delays", "unsplit_delays")
+"""The columns of a sketch's label delays in the order of their rows."""
+
+SKETCH_COLUMNS: Final = ("cells", *SUM_COLUMNS, "delay_buckets", *DELAY_COLUMNS)
 
 metadata = MetaData(
     naming_convention={
@@ -100,6 +103,16 @@ def sketch_columns() -> list[Column[list[int]]]:
         *(Column(name, ARRAY(BigInteger), comment=comment) for name, comment in excesses.items()),
         Column("delay_buckets", ARRAY(SmallInteger), nullable=False, comment="label delay buckets, ascending"),
         Column("delays", ARRAY(BigInteger), nullable=False, comment="labels in each delay bucket"),
+        Column(
+            "right_delays",
+            ARRAY(BigInteger),
+            comment="sum of outcome of the labels in each delay bucket, 1e-9; NULL before revision 0004: not known",
+        ),
+        Column(
+            "unsplit_delays",
+            ARRAY(BigInteger),
+            comment="labels in each delay bucket that right_delays was never told of; NULL: none",
+        ),
     ]
 
 

@@ -10,22 +10,25 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.cells import cell_index, delay_bucket
-from monitor.calibration.sketch import ROWS, Row, contributions
+from monitor.calibration.cells import cell_index, delay_bucket, fixed
+from monitor.calibration.sketch import DELAY_ROWS, ROWS, DelayRow, Row, contributions
 from monitor.errors import BadInput
 from monitor.rolling.columns import Integers, Part, added_up, from_bytes, to_bytes
 from monitor.rolling.outcomes import incomparable, outcomes
 from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, LabelColumns
 
 HOUR_US: Final = 3_600_000_000
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of the bodies that are written; those of version 1, which may still wait, are read too."""
+EVERY_SIGNAL: Final = -1
+"""In `Delta.delay_signal`: the delays hold for all signals of the segment set."""
 
 _MAGIC: Final = b"cd"
 _SIZES: Final = struct.Struct("<III")
 _LEVEL: Final = 1
 _LABEL_ROWS: Final = (Row.N, Row.C, Row.C2, Row.Y, Row.CY)
 _CELL_KEYS: Final = 5
-_DELAY_KEYS: Final = 4
+_DELAY_KEYS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +50,13 @@ class Delta:
     """(12, m), rows as in `monitor.calibration.sketch.Row`."""
     delay_segment_set: Int32s
     """(d,)"""
+    delay_signal: Int16s
+    """(d,) the number of a signal, or EVERY_SIGNAL."""
     delay_source: Int16s
     delay_pane_hour: Int64s
     delay_bucket: Int16s
-    delays: Int64s
-    """(d,) labels in each bucket; they hold for every signal of the segment set."""
+    delay_sums: Int64s
+    """(3, d), rows as in `monitor.calibration.sketch.DelayRow`."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Counters that belong to the batch, by name."""
 
@@ -65,7 +70,7 @@ class Delta:
         return dict(self.counts) == dict(other.counts) and all(np.array_equal(a, b) for a, b in pairs)
 
     def __hash__(self) -> int:
-        return hash((len(self), len(self.delays)))
+        return hash((len(self), len(self.delay_bucket)))
 
 
 def nothing() -> Delta:
@@ -161,21 +166,22 @@ def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
 def _delays(rows: JoinedRows, label: LabelColumns, outcome: Floats, group: Int16s, sign: int) -> Part:
     kept = np.flatnonzero(~np.isnan(outcome))
     bucket = delay_bucket(label.labelled_us[kept] - rows.predicted_us[kept])
-    keys = (rows.segment_set[kept], group[kept], rows.predicted_us[kept] // HOUR_US, bucket)
-    return keys, {0: np.full(len(kept), sign, np.int64)}
+    signal = np.full(len(kept), EVERY_SIGNAL, np.int16)
+    keys = (rows.segment_set[kept], signal, group[kept], rows.predicted_us[kept] // HOUR_US, bucket)
+    return keys, {DelayRow.N: np.full(len(kept), sign, np.int64), DelayRow.Y: sign * fixed(outcome[kept])}
 
 
 def _gathered(cells: Sequence[Part], delays: Sequence[Part], counts: Mapping[str, int]) -> Delta:
     keys, sums = added_up(cells, _CELL_KEYS, ROWS)
-    delay_keys, counted = added_up(delays, _DELAY_KEYS, 1)
-    return _delta(keys, sums, delay_keys, counted[0], {name: n for name, n in sorted(counts.items()) if n})
+    delay_keys, counted = added_up(delays, _DELAY_KEYS, DELAY_ROWS)
+    return _delta(keys, sums, delay_keys, counted, {name: n for name, n in sorted(counts.items()) if n})
 
 
 def _delta(
-    keys: Sequence[Int64s], sums: Int64s, delay_keys: Sequence[Int64s], delays: Int64s, counts: Mapping[str, int]
+    keys: Sequence[Int64s], sums: Int64s, delay_keys: Sequence[Int64s], delay_sums: Int64s, counts: Mapping[str, int]
 ) -> Delta:
     segment_set, signal, source, pane, cell = keys
-    delay_set, delay_source, delay_pane, bucket = delay_keys
+    delay_set, delay_signal, delay_source, delay_pane, bucket = delay_keys
     return Delta(
         segment_set.astype(np.int32),
         signal.astype(np.int16),
@@ -184,10 +190,11 @@ def _delta(
         cell.astype(np.int16),
         sums,
         delay_set.astype(np.int32),
+        delay_signal.astype(np.int16),
         delay_source.astype(np.int16),
         delay_pane,
         bucket.astype(np.int16),
-        delays,
+        delay_sums,
         counts,
     )
 
@@ -195,10 +202,11 @@ def _delta(
 def encode(delta: Delta) -> bytes:
     """The body of a delta, for one row a batch; equal deltas have equal bodies.
 
-    Version 1: the bytes `cd`, the version, then under zlib sizes, the counters in JSON and the columns (`to_bytes`).
+    The bytes `cd`, the version, then under zlib sizes, the counters in JSON and the columns (`to_bytes`). Version 1 has
+    no `delay_signal` and of `delay_sums` the labels alone: they were counted for every signal, without their outcomes.
     """
     counts = json.dumps(dict(delta.counts), sort_keys=True, separators=(",", ":")).encode()
-    sizes = _SIZES.pack(len(delta), len(delta.delays), len(counts))
+    sizes = _SIZES.pack(len(delta), len(delta.delay_bucket), len(counts))
     payload = b"".join([sizes, counts, *map(to_bytes, _columns(delta))])
     return b"".join([_MAGIC, bytes([VERSION]), zlib.compress(payload, _LEVEL)])
 
@@ -207,26 +215,33 @@ def decode(body: bytes) -> Delta:
     """The delta of a body. Raises BadInput on anything that `encode` did not write, a newer version included."""
     if body[:2] != _MAGIC or len(body) < 3:
         raise BadInput("the body of a delta must start with the bytes cd and its version", "undecodable")
-    if body[2] != VERSION:
-        raise BadInput(f"the body of a delta must be of version {VERSION}, got {body[2]}", "undecodable")
+    if not 1 <= body[2] <= VERSION:
+        raise BadInput(f"the body of a delta must be of version 1 to {VERSION}, got {body[2]}", "undecodable")
     try:
-        return _decoded(zlib.decompress(body[3:]))
+        return _decoded(zlib.decompress(body[3:]), body[2])
     except (zlib.error, struct.error, ValueError, KeyError) as failure:
         raise BadInput(f"the body of a delta is damaged: {failure}", "undecodable") from failure
 
 
-def _decoded(payload: bytes) -> Delta:
+def _decoded(payload: bytes, version: int) -> Delta:
     size, delay_size, counts_size = _SIZES.unpack_from(payload)
     at = _SIZES.size + counts_size
     counts = json.loads(payload[_SIZES.size : at])
     columns: list[Int64s] = []
-    for length in (size,) * (_CELL_KEYS + ROWS) + (delay_size,) * (_DELAY_KEYS + 1):
+    delay_columns = _DELAY_KEYS + DELAY_ROWS if version > 1 else _DELAY_KEYS
+    for length in (size,) * (_CELL_KEYS + ROWS) + (delay_size,) * delay_columns:
         column, at = from_bytes(payload, at, length)
         columns.append(column)
     if at != len(payload):
         raise ValueError("bytes are left over")
-    sums = np.array(columns[_CELL_KEYS : _CELL_KEYS + ROWS]).reshape(ROWS, size)
-    return _delta(columns[:_CELL_KEYS], sums, columns[_CELL_KEYS + ROWS : -1], columns[-1], counts)
+    cells, delays = columns[: _CELL_KEYS + ROWS], columns[_CELL_KEYS + ROWS :]
+    if version == 1:
+        segment_set, source, pane, bucket, n = delays
+        every = np.full(delay_size, EVERY_SIGNAL, np.int64)
+        delays = [segment_set, every, source, pane, bucket, n, np.zeros_like(n), np.abs(n)]
+    sums = np.array(cells[_CELL_KEYS:]).reshape(ROWS, size)
+    delay_sums = np.array(delays[_DELAY_KEYS:]).reshape(DELAY_ROWS, delay_size)
+    return _delta(cells[:_CELL_KEYS], sums, delays[:_DELAY_KEYS], delay_sums, counts)
 
 
 def _cell_part(delta: Delta) -> Part:
@@ -234,7 +249,7 @@ def _cell_part(delta: Delta) -> Part:
 
 
 def _delay_part(delta: Delta) -> Part:
-    return _delay_keys(delta), {0: delta.delays}
+    return _delay_keys(delta), {row: column for row, column in enumerate(delta.delay_sums) if column.any()}
 
 
 def _cell_keys(delta: Delta) -> tuple[Integers, ...]:
@@ -242,8 +257,8 @@ def _cell_keys(delta: Delta) -> tuple[Integers, ...]:
 
 
 def _delay_keys(delta: Delta) -> tuple[Integers, ...]:
-    return delta.delay_segment_set, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket
+    return delta.delay_segment_set, delta.delay_signal, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket
 
 
 def _columns(delta: Delta) -> list[Integers]:
-    return [*_cell_keys(delta), *delta.sums, *_delay_keys(delta), delta.delays]
+    return [*_cell_keys(delta), *delta.sums, *_delay_keys(delta), *delta.delay_sums]

@@ -7,7 +7,7 @@ import numpy as np
 
 from monitor.events.rules import MAIN_SIGNAL
 from monitor.rolling.columns import Integers
-from monitor.rolling.deltas import Delta
+from monitor.rolling.deltas import EVERY_SIGNAL, Delta
 from monitor.rolling.rows import Int64s
 from monitor.rolling.segments import SegmentKey, SeriesName, series_names
 from monitor.rolling.stacks import Stack, code, gather
@@ -20,8 +20,6 @@ Directory: TypeAlias = Mapping[Route, Sequence[Sequence[int]]]
 
 A series stands twice where two signals were folded into it.
 """
-
-_EVERY_SIGNAL = -1
 
 
 def routes(delta: Delta) -> set[Route]:
@@ -37,18 +35,18 @@ def route_names(key: SegmentKey, main_signal: str = MAIN_SIGNAL, source_group: s
 def by_series(delta: Delta, directory: Directory) -> Stack:
     """The delta's sums by series and pane: a stack with the keys `stacks.code(series, pane_hour)`.
 
-    Label delays go to every signal of their segment set. Raises KeyError when the directory lacks one of the `routes`.
+    Label delays of EVERY_SIGNAL go to every signal of their segment set. Raises KeyError when the directory lacks one
+    of the `routes`.
     """
     row, series = _fanned(delta.segment_set, delta.source, delta.signal, directory)
-    every = np.full(len(delta.delays), _EVERY_SIGNAL, np.int64)
-    delay_row, delay_series = _fanned(delta.delay_segment_set, delta.delay_source, every, directory)
+    delay_row, delay_series = _fanned(delta.delay_segment_set, delta.delay_source, delta.delay_signal, directory)
     return gather(
         code(series, delta.pane_hour[row]),
         delta.cell[row],
         delta.sums[:, row],
         delay_keys=code(delay_series, delta.delay_pane_hour[delay_row]),
         delay_buckets=delta.delay_bucket[delay_row],
-        delays=delta.delays[delay_row],
+        delay_sums=delta.delay_sums[:, delay_row],
     )
 
 
@@ -72,6 +70,6 @@ def _fanned(segment_set: Integers, source: Integers, signal: Integers, directory
 
 
 def _fed(by_signal: Sequence[Sequence[int]], signal: int) -> Sequence[int]:
-    if signal == _EVERY_SIGNAL:
+    if signal == EVERY_SIGNAL:
         return [one for ids in by_signal for one in ids]
     return by_signal[signal]

@@ -5,13 +5,13 @@ sums. Everything here is exact integer arithmetic, as in `monitor.calibration.sk
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.calibration.sketch import ROWS, Sketch, added_in_place
+from monitor.calibration.sketch import DELAY_ROWS, ROWS, DelayRow, Sketch, added_in_place
 from monitor.calibration.sketch import gather as add_up
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -30,7 +30,7 @@ class Stack:
     """Sketches by key. `keys` int64[m], ascending and unique; a key without cells is an empty sketch.
 
     `rows` int64[t] (index into keys), `cells` int16[t], `sums` int64[12, t]: ascending by (row, cell), no column all
-    zero. `delay_rows` int64[d], `delay_buckets` int16[d], `delays` int64[d] alike.
+    zero. `delay_rows` int64[d], `delay_buckets` int16[d], `delay_sums` int64[3, d] alike.
     """
 
     keys: Ints
@@ -39,7 +39,7 @@ class Stack:
     sums: Ints
     delay_rows: Ints
     delay_buckets: Shorts
-    delays: Ints
+    delay_sums: Ints
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -63,7 +63,8 @@ def numbers_of(keys: Ints) -> Ints:
 def no_sketches(keys: Ints | None = None) -> Stack:
     """A stack of empty sketches of these keys, ascending and unique; of none at all without them."""
     none, short = np.empty(0, np.int64), np.empty(0, np.int16)
-    return Stack(none if keys is None else keys, none, short, np.empty((ROWS, 0), np.int64), none, short, none)
+    sums, delay_sums = np.empty((ROWS, 0), np.int64), np.empty((DELAY_ROWS, 0), np.int64)
+    return Stack(none if keys is None else keys, none, short, sums, none, short, delay_sums)
 
 
 def gather(
@@ -73,18 +74,18 @@ def gather(
     *,
     delay_keys: Ints,
     delay_buckets: Shorts,
-    delays: Ints,
+    delay_sums: Ints,
     also: Ints | None = None,
 ) -> Stack:
-    """The sums of loose columns: keys int64[t] with cells[t] and sums[12, t]; delay_keys[d] with buckets and counts.
+    """The sums of loose columns: keys int64[t] with cells[t] and sums[12, t]; delay_keys[d] with buckets and [3, d].
 
     Rows with one key and cell are added up. `also` names keys that are to be there even without a cell. Raises Refused
     when a sum might leave 64 bits.
     """
     every = np.unique(np.concatenate([keys, delay_keys, also if also is not None else keys[:0]]))
     rows, minor, added = _summed(np.searchsorted(every, keys), cells, sums)
-    delay_rows, buckets, counted = _summed(np.searchsorted(every, delay_keys), delay_buckets, delays[np.newaxis])
-    return Stack(every, rows, minor, added, delay_rows, buckets, counted[0])
+    delay_rows, buckets, counted = _summed(np.searchsorted(every, delay_keys), delay_buckets, delay_sums)
+    return Stack(every, rows, minor, added, delay_rows, buckets, counted)
 
 
 def plus(*stacks: Stack) -> Stack:
@@ -101,7 +102,7 @@ def plus(*stacks: Stack) -> Stack:
         np.concatenate([stack.sums for stack in stacks], axis=1),
         delay_keys=np.concatenate([stack.keys[stack.delay_rows] for stack in stacks]),
         delay_buckets=np.concatenate([stack.delay_buckets for stack in stacks]),
-        delays=np.concatenate([stack.delays for stack in stacks]),
+        delay_sums=np.concatenate([stack.delay_sums for stack in stacks], axis=1),
         also=np.concatenate([stack.keys for stack in stacks]),
     )
 
@@ -116,13 +117,13 @@ def _changed(stack: Stack, change: Stack) -> Stack | None:
     )
     delays = added_in_place(
         stack.delay_rows * _MINOR + stack.delay_buckets,
-        stack.delays[np.newaxis],
+        stack.delay_sums,
         rows[change.delay_rows] * _MINOR + change.delay_buckets,
-        change.delays[np.newaxis],
+        change.delay_sums,
     )
     if cells is None or delays is None:
         return None
-    (kept, sums), (delays_kept, counts) = cells, delays
+    (kept, sums), (delays_kept, delay_sums) = cells, delays
     return Stack(
         stack.keys,
         stack.rows[kept],
@@ -130,13 +131,13 @@ def _changed(stack: Stack, change: Stack) -> Stack | None:
         sums,
         stack.delay_rows[delays_kept],
         stack.delay_buckets[delays_kept],
-        counts[0],
+        delay_sums,
     )
 
 
 def negative(stack: Stack) -> Stack:
     """Every sum with the other sign, so that adding it subtracts."""
-    return Stack(stack.keys, stack.rows, stack.cells, -stack.sums, stack.delay_rows, stack.delay_buckets, -stack.delays)
+    return replace(stack, sums=-stack.sums, delay_sums=-stack.delay_sums)
 
 
 def regrouped(stack: Stack, taken: Mask, keys: Ints) -> Stack:
@@ -148,7 +149,7 @@ def regrouped(stack: Stack, taken: Mask, keys: Ints) -> Stack:
         stack.sums[:, cells],
         delay_keys=keys[stack.delay_rows[delays]],
         delay_buckets=stack.delay_buckets[delays],
-        delays=stack.delays[delays],
+        delay_sums=stack.delay_sums[:, delays],
         also=keys[taken],
     )
 
@@ -171,7 +172,7 @@ def pieces(stack: Stack, size: int) -> Iterator[Stack]:
 def defective(stack: Stack) -> Ints:
     """The keys with a count below zero somewhere: no sequence of events leads there."""
     cells = (stack.sums[COUNT_ROWS] < 0).any(axis=0)
-    rows = np.concatenate([stack.rows[cells], stack.delay_rows[stack.delays < 0]])
+    rows = np.concatenate([stack.rows[cells], stack.delay_rows[stack.delay_sums[DelayRow.N] < 0]])
     found: Ints = stack.keys[np.unique(rows)]
     return found
 
@@ -189,7 +190,7 @@ def sketches(stack: Stack) -> Iterator[tuple[int, Sketch]]:
                 cells=stack.cells[inside],
                 sums=stack.sums[:, inside],
                 delay_buckets=stack.delay_buckets[delayed],
-                delays=stack.delays[delayed],
+                delay_sums=stack.delay_sums[:, delayed],
             ),
         )
 
@@ -204,9 +205,9 @@ def stacked(sketches_by_key: Mapping[int, Sketch]) -> Stack:
         np.repeat(keys, [len(sketch.cells) for sketch in each]),
         np.concatenate([sketch.cells for sketch in each]),
         np.concatenate([sketch.sums for sketch in each], axis=1),
-        delay_keys=np.repeat(keys, [len(sketch.delays) for sketch in each]),
+        delay_keys=np.repeat(keys, [len(sketch.delay_buckets) for sketch in each]),
         delay_buckets=np.concatenate([sketch.delay_buckets for sketch in each]),
-        delays=np.concatenate([sketch.delays for sketch in each]),
+        delay_sums=np.concatenate([sketch.delay_sums for sketch in each], axis=1),
         also=keys,
     )
 

@@ -217,7 +217,7 @@ class Applier:
         for name, n in total.counts.items():
             counts[name] = counts.get(name, 0) + n
         counts = {name: n for name, n in counts.items() if n}
-        if not len(total) and not len(total.delays) and not counts:
+        if not len(total) and not len(total.delay_bucket) and not counts:
             return None
         return encode(replace(total, counts=counts))
 

@@ -1,5 +1,6 @@
 """The laws of the sketch: sums are exact, so no order, grouping or detour can change a digit."""
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,6 +13,7 @@ from monitor.calibration.sketch import (
     MAX_WEIGHT,
     ROWS,
     SUMS,
+    DelayRow,
     Row,
     Sketch,
     checked,
@@ -89,7 +91,7 @@ def test_cells_are_ascending_and_none_is_all_zero(given_events: list[Event]) -> 
     assert (np.diff(sketch.cells) > 0).all()
     assert (np.diff(sketch.delay_buckets) > 0).all()
     assert sketch.sums.any(axis=0).all()
-    assert sketch.delays.all()
+    assert sketch.delay_sums.any(axis=0).all()
     assert sketch.sums.shape == (ROWS, len(sketch.cells))
     assert len(SUMS) == ROWS == len(Row)
 
@@ -123,6 +125,18 @@ def test_delays_of_labels_are_counted_by_bucket(given_events: list[Event]) -> No
     sketch = full_sketch(given_events)
     assert int(sketch.delays.sum()) == len(labelled) == sketch.total(Row.N)
     assert set(sketch.delay_buckets.tolist()) == set(delay_bucket(labelled).tolist())
+
+
+@given(events)
+def test_right_answers_are_summed_by_the_delay_of_their_labels(given_events: list[Event]) -> None:
+    expected: dict[int, int] = {}
+    for _, y, _, _, delay in given_events:
+        if y is not None:
+            bucket = int(delay_bucket([delay])[0])
+            expected[bucket] = expected.get(bucket, 0) + _fixed(y, 1e9)
+    sketch = full_sketch(given_events)
+    assert dict(zip(sketch.delay_buckets.tolist(), sketch.delay_sums[DelayRow.Y].tolist(), strict=True)) == expected
+    assert not sketch.delay_sums[DelayRow.UNSPLIT].any()
 
 
 def test_labels_without_a_propensity_leave_the_excess_at_zero() -> None:
@@ -163,18 +177,31 @@ def test_the_state_of_real_events_passes_the_check(pairs: list[Pair]) -> None:
     assert checked(sketch) is sketch
 
 
+def delayed(sketch: Sketch, delays: list[int]) -> Sketch:
+    """The sketch with one bucket of delays."""
+    return replace(sketch, delay_buckets=np.array([3], np.int16), delay_sums=np.array([delays], np.int64).T)
+
+
 def test_a_negative_count_is_named_as_a_defect() -> None:
     one = sketch_of([0.5], [1.0])
     with pytest.raises(Refused, match="defect: n_pred of cell 600 is below zero: -1"):
         checked(subtract(empty(), one))
     with pytest.raises(Refused, match="sum_y of cell 600 is more than its labels allow"):
         checked(
-            Sketch(one.cells, one.sums * np.where(np.arange(ROWS) == Row.Y, 2, 1)[:, None], one.cells[:0], one.delays)
+            Sketch(
+                one.cells, one.sums * np.where(np.arange(ROWS) == Row.Y, 2, 1)[:, None], one.cells[:0], one.delay_sums
+            )
         )
     with pytest.raises(Refused, match="label delays of bucket 3"):
-        checked(Sketch(one.cells, one.sums, np.array([3], np.int16), np.array([-1], np.int64)))
+        checked(delayed(one, [-1, 0, 0]))
+    for right in (-1, UNIT + 1):
+        with pytest.raises(Refused, match="label delays of bucket 3 hold more or fewer right answers"):
+            checked(delayed(one, [1, right, 0]))
+        assert checked(delayed(one, [1, right, 1])).delays.tolist() == [1]
+    with pytest.raises(Refused, match="label delays of bucket 3 were split below zero"):
+        checked(delayed(one, [1, 0, -1]))
     with pytest.raises(Refused, match="a cell outside"):
-        checked(Sketch(np.array([CELLS], np.int16), one.sums, one.cells[:0], one.delays))
+        checked(Sketch(np.array([CELLS], np.int16), one.sums, one.cells[:0], one.delay_sums))
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(-(10**6), 10**6)), max_size=40))
@@ -197,7 +224,7 @@ def test_sums_that_would_leave_64_bits_are_refused_and_large_ones_are_not() -> N
 
 def test_a_hundred_million_labels_of_one_cell_stay_exact() -> None:
     part = sketch_of([0.9], [1.0])
-    million = Sketch(part.cells, part.sums * 10**6, part.delay_buckets, part.delays)
+    million = replace(part, sums=part.sums * 10**6)
     whole = merge(*[million] * 100)
     assert whole.total(Row.C) == 10**8 * 9 * UNIT // 10
     assert whole.total(Row.N) == 10**8

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.postgres import history
 from monitor.postgres.database import Connection
-from monitor.postgres.tables import SUM_COLUMNS
+from monitor.postgres.tables import DELAY_COLUMNS, SUM_COLUMNS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -28,9 +28,10 @@ def add_row(connection: Connection, chance: random.Random, series: int, pane_hou
         for place in range(len(SUM_COLUMNS))
     ]
     buckets = sorted(chance.sample(range(3), chance.randint(0, 2)))
+    split = chance.random() < 0.6
     connection.execute(
         f"INSERT INTO pane_history (series, pane_start, known_at, width, cells, {', '.join(SUM_COLUMNS)},"
-        f" delay_buckets, delays) VALUES ({', '.join(['%s'] * 19)})".encode(),
+        f" delay_buckets, {', '.join(DELAY_COLUMNS)}) VALUES ({', '.join(['%s'] * 21)})".encode(),
         (
             series,
             START + pane_hour * HOUR,
@@ -40,6 +41,8 @@ def add_row(connection: Connection, chance: random.Random, series: int, pane_hou
             *sums,
             buckets,
             [chance.choice([-1, 1, 2]) for _ in buckets],
+            [chance.randint(-2, 2) for _ in buckets] if split else None,
+            [chance.randint(0, 2) for _ in buckets] if split and chance.random() < 0.5 else None,
         ),
     )
 
@@ -48,16 +51,17 @@ def known(connection: Connection, at: datetime, days_before: datetime) -> State:
     """The state known at an instant, by plain addition; panes before `days_before` by day."""
     state: State = {}
     rows = connection.execute(
-        f"SELECT series, pane_start, cells, delay_buckets, delays, {', '.join(SUM_COLUMNS)} FROM pane_history"
-        " WHERE known_at <= %s".encode(),
+        f"SELECT series, pane_start, cells, delay_buckets, {', '.join([*DELAY_COLUMNS, *SUM_COLUMNS])}"
+        " FROM pane_history WHERE known_at <= %s".encode(),
         (at,),
     )
-    for series, pane_start, cells, buckets, delays, *sums in rows:
+    for series, pane_start, cells, buckets, delays, right, unsplit, *sums in rows:
         start = pane_start.replace(hour=0) if pane_start < days_before else pane_start
         for i, cell in enumerate(cells):
             add(state, (series, start, cell), tuple(column[i] if column is not None else 0 for column in sums))
-        for bucket, n in zip(buckets, delays, strict=True):
-            add(state, (series, start, 10_000 + bucket), (n,))
+        for i, bucket in enumerate(buckets):
+            never_split = abs(delays[i]) if right is None else unsplit[i] if unsplit else 0
+            add(state, (series, start, 10_000 + bucket), (delays[i], right[i] if right else 0, never_split))
     return {key: sums for key, sums in state.items() if any(sums)}
 
 
@@ -124,8 +128,8 @@ def test_a_pane_that_came_to_nothing_leaves_no_row(filled: Connection) -> None:
     for known_hour, n in ((3, 1), (4, -1)):
         filled.execute(
             f"INSERT INTO pane_history (series, pane_start, known_at, width, cells, {', '.join(SUM_COLUMNS)},"
-            f" delay_buckets, delays) VALUES ({', '.join(['%s'] * 19)})".encode(),
-            (1, START, START + known_hour * HOUR, 3600, [7], *[[n]] * 12, [2], [n]),
+            f" delay_buckets, {', '.join(DELAY_COLUMNS)}) VALUES ({', '.join(['%s'] * 21)})".encode(),
+            (1, START, START + known_hour * HOUR, 3600, [7], *[[n]] * 12, [2], [n], [n], None),
         )
     assert history.fold(filled, START + 6 * HOUR, START) == 2
     assert count(filled) == 0

@@ -14,6 +14,7 @@ from monitor.calibration.sketch import SUMS
 from monitor.errors import BadSettings, Refused, Unavailable
 from monitor.postgres import migration
 from monitor.postgres.database import Connection, connect
+from monitor.postgres.sketches import COLUMNS, read_stack
 from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS, metadata
 
 STORAGE = "fillfactor=75,autovacuum_vacuum_scale_factor=0.05"
@@ -62,6 +63,43 @@ def test_every_revision_can_be_undone_and_done_again_by_itself(empty_database: s
         migration.downgrade(empty_database, "-1")
         migration.upgrade(empty_database, revision=step)
         assert relations(empty_database) == before
+
+
+OLD_PANE = (
+    "INSERT INTO {} ({}, cells, n_pred, n, sum_c, sum_c2, sum_y, sum_cy, delay_buckets, delays) SELECT id, {}, '{{7}}',"
+    " '{{5}}', '{{3}}', '{{9}}', '{{27}}', '{{2}}', '{{6}}', '{{1,4}}', '{{2,1}}' FROM series"
+)
+
+
+def test_label_delays_from_before_right_answers_were_kept_stay_and_are_not_told_apart(empty_database: str) -> None:
+    tables = {
+        "pane": ("series, pane_start, width", "'2026-05-01 00:00+00', 3600"),
+        "pane_history": ("series, pane_start, known_at, width", "'2026-05-01 00:00+00', '2026-05-01 01:00+00', 3600"),
+        "window_sum": ("series, window_name, start_at, end_at", "'1d', '2026-05-01 00:00+00', '2026-05-02 00:00+00'"),
+    }
+    migration.upgrade(empty_database, revision="0003")
+    with connect(empty_database, "test") as connection:
+        connection.execute("INSERT INTO series (model, signal, segment, segment_text) VALUES ('m', 's', '{}', '{}')")
+        for table, (keys, values) in tables.items():
+            connection.execute(OLD_PANE.format(table, keys, values).encode())
+        before = {table: connection.execute(f"SELECT * FROM {table}".encode()).fetchall() for table in tables}
+        migration.upgrade(empty_database)
+        for table in tables:
+            read = read_stack(connection, f"SELECT series::bigint, {COLUMNS} FROM {table}", {}).stack
+            assert read.delay_buckets.tolist() == [1, 4]
+            assert read.delay_sums.tolist() == [[2, 1], [0, 0], [2, 1]]
+            assert read.sums[:6, 0].tolist() == [5, 3, 9, 27, 2, 6]
+            # A label of bucket 4 is taken back, and one of bucket 6 was added and taken back.
+            connection.execute(
+                f"UPDATE {table} SET delay_buckets = '{{1,4,6}}', delays = '{{2,0,0}}', right_delays = '{{0,-9,0}}',"
+                " unsplit_delays = '{2,1,1}'".encode()
+            )
+        migration.downgrade(empty_database, "0003")
+        for table, (row,) in before.items():
+            (now,) = connection.execute(f"SELECT * FROM {table}".encode()).fetchall()
+            assert row[-2:] == ([1, 4], [2, 1])
+            assert (*now[:-2], [1, 4], [2, 1]) == row
+            assert now[-2:] == ([1], [2])
 
 
 def test_the_comparison_sees_what_was_changed_by_hand(database: str) -> None:

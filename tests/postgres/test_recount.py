@@ -93,6 +93,24 @@ def test_a_delay_a_pane_and_a_delta_that_are_lost_are_found(filled: Connection) 
     assert recount(filled, "confidence").n_differences > before
 
 
+def test_right_answers_among_the_delays_are_compared_where_they_are_known(filled: Connection) -> None:
+    filled.execute(
+        "UPDATE pane SET right_delays[1] = right_delays[1] + 5 WHERE (series, pane_start) ="
+        " (SELECT series, pane_start FROM pane WHERE cardinality(delays) > 0 ORDER BY series, pane_start LIMIT 1)"
+    )
+    found = recount(filled, "confidence")
+    (difference,) = found.differences
+    assert (difference.place[:12], difference.field, found.n_differences) == ("delay bucket", "sum_y", 1)
+    assert difference.stored == difference.expected + 5
+    filled.execute("UPDATE pane SET right_delays = NULL, unsplit_delays = NULL")
+    ingest(filled, random.Random(8))
+    evaluate(filled)
+    assert recount(filled, "confidence").n_differences == 0
+    filled.execute("UPDATE pane SET delays[1] = delays[1] + 1 WHERE cardinality(delays) > 0 AND series = 1")
+    fields = {each.field for each in recount(filled, "confidence").differences}
+    assert fields == {"n"}
+
+
 def test_a_pair_counted_twice_is_found(filled: Connection) -> None:
     filled.execute(
         "INSERT INTO pair (id, predicted_at, confidence, segment_set)"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitor.calibration.sketch import Sketch
+from monitor.calibration.sketch import DelayRow, Sketch
 from monitor.postgres.database import Connection
 from monitor.postgres.leader import take_lead
 from monitor.postgres.panes import apply
@@ -55,6 +55,34 @@ def test_windows_equal_a_recount_after_any_changes_and_jumps(connection: Connect
             for one, sketch in expected(every, span).items()
             if one == key >> 32
         }
+
+
+def test_windows_tell_right_from_wrong_again_once_the_panes_that_cannot_have_left(connection: Connection) -> None:
+    rng = np.random.default_rng(SEED)
+    series = some_series(connection, 2)
+    at_first = targets(series, DAY + 24)
+    roll(connection, NAMES, {}, at_first)
+
+    def change(hours: range) -> Stack:
+        stack = some_stack(rng, series, hours, 30)
+        for applied in apply(connection, stack, DAY + 300):
+            absorb(connection, NAMES, at_first, applied.delta)
+        return stack
+
+    change(range(DAY, DAY + 24))
+    for table in ("pane", "pane_history", "window_sum"):
+        connection.execute(f"UPDATE {table} SET right_delays = NULL, unsplit_delays = NULL".encode())
+    change(range(DAY + 10, DAY + 24))
+    assert all(sketch.delay_sums[DelayRow.UNSPLIT].any() for sketch in stored(connection).values())
+    later = targets(series, DAY + 48)
+    roll(connection, NAMES, at_first, later)
+    new = some_stack(rng, series, range(DAY + 24, DAY + 48), 30)
+    for applied in apply(connection, new, DAY + 300):
+        absorb(connection, NAMES, later, applied.delta)
+    found = stored(connection)
+    of_the_day = expected([new], Span(DAY + 24, DAY + 48))
+    assert {one: found[int(code(one, 1))] for one in of_the_day} == of_the_day
+    assert all(found[int(code(one, 2))].delay_sums[DelayRow.UNSPLIT].any() for one in series)
 
 
 def test_a_window_that_is_no_longer_configured_is_forgotten(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Small worlds of predictions and labels, a join of one row an id, and what the sums must be, in plain Python."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monitor.calibration.cells import cell_index
 from monitor.events.messages import Interval, Label, LabelKind, Prediction, label_order
 from monitor.rolling.batches import label_batch, prediction_columns
-from monitor.rolling.deltas import Delta
+from monitor.rolling.deltas import EVERY_SIGNAL, Delta
 from monitor.rolling.rows import NO_LABEL, Int16s, JoinedRows, LabelColumns
 
 SOURCES: Final = (None, "human", "judge", "complaint", "audit")
@@ -137,14 +137,14 @@ def label_columns(found: Sequence[Label | None]) -> LabelColumns:
 
 
 Key = tuple[int, int, int, int, int]
+Sums = tuple[dict[Key, list[int]], dict[Key, list[int]]]
+"""Sums by (set, signal, group, pane, cell), and [labels, outcomes, 0] by (set, signal, group, pane, delay bucket)."""
 
 
-def expected_sums(
-    predictions: Sequence[Prediction], found: Sequence[Label], segment_sets: dict[str, int]
-) -> tuple[dict[Key, list[int]], Counter[tuple[int, int, int, int]]]:
-    """Sums by (set, signal, group, pane, cell) and delays by (set, group, pane, bucket), one event at a time."""
+def expected_sums(predictions: Sequence[Prediction], found: Sequence[Label], segment_sets: dict[str, int]) -> Sums:
+    """What the events come to, one at a time."""
     sums: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 12)
-    delays: Counter[tuple[int, int, int, int]] = Counter()
+    delays: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * 3)
     for each in predictions:
         mine = [label for label in found if label.prediction_id == each.prediction_id]
         label = max(mine, key=label_order) if mine else None
@@ -159,8 +159,10 @@ def expected_sums(
                 for row, n in enumerate(label_sums(c, y, label.propensity), start=1):
                     total[row] += n
         if y is not None and label is not None:
-            delays[where, group, pane, delay_bucket(label.labelled_at - each.predicted_at)] += 1
-    return dict(sums), delays
+            delay = delays[where, EVERY_SIGNAL, group, pane, delay_bucket(label.labelled_at - each.predicted_at)]
+            delay[0] += 1
+            delay[1] += math.floor(y * 1e9 + 0.5)
+    return dict(sums), dict(delays)
 
 
 def label_sums(c: float, y: float, propensity: float | None) -> list[int]:
@@ -200,7 +202,7 @@ def delay_bucket(delay_us: int) -> int:
     return min(1 + math.floor(2 * math.log2(seconds)), 63)
 
 
-def as_dicts(delta: Delta) -> tuple[dict[Key, list[int]], Counter[tuple[int, int, int, int]]]:
+def as_dicts(delta: Delta) -> Sums:
     """A delta in the form of `expected_sums`."""
     keys = zip(
         delta.segment_set.tolist(), delta.signal.tolist(), delta.source.tolist(), delta.pane_hour.tolist(),
@@ -208,7 +210,7 @@ def as_dicts(delta: Delta) -> tuple[dict[Key, list[int]], Counter[tuple[int, int
     )  # fmt: skip
     sums = dict(zip(keys, delta.sums.T.tolist(), strict=True))
     delay_keys = zip(
-        delta.delay_segment_set.tolist(), delta.delay_source.tolist(), delta.delay_pane_hour.tolist(),
-        delta.delay_bucket.tolist(), strict=True,
+        delta.delay_segment_set.tolist(), delta.delay_signal.tolist(), delta.delay_source.tolist(),
+        delta.delay_pane_hour.tolist(), delta.delay_bucket.tolist(), strict=True,
     )  # fmt: skip
-    return sums, Counter(dict(zip(delay_keys, delta.delays.tolist(), strict=True)))
+    return sums, dict(zip(delay_keys, delta.delay_sums.T.tolist(), strict=True))

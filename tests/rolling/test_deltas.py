@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.calibration.cells import UNIT
 from monitor.errors import BadInput
 from monitor.events.messages import Label, LabelKind, Prediction
-from monitor.rolling.deltas import Delta, decode, delta_of, encode, merge, nothing, without_panes
+from monitor.rolling.deltas import EVERY_SIGNAL, Delta, decode, delta_of, encode, merge, nothing, without_panes
 from tests.rolling.events import (
     GROUPS,
     Pairs,
@@ -22,6 +23,11 @@ from tests.rolling.events import (
 )
 
 SETS = {"a": 1, "b": 2, "c": 2, "d": 7}
+
+OLD_BODY = (
+    "6364017801636660606082e2ea5a66200b0d30323000110c809442800e4c944987910745df7f2800ea636262986df408c46760016bf32b0a6e1"
+    "0dfa2d3e02bf911493450cf5e217e811054df7f46dc1a61b69343a338126a00c23f7016230333cc21201f0000949c31ab"
+)
 
 
 @st.composite
@@ -100,7 +106,9 @@ def test_without_panes_the_same_is_counted_under_one_hour(
     sums, delays = expected_sums(predictions, labels, SETS)
     whole = merge(*(without_panes(delta) for delta in applied(batches)))
     assert whole.sums.sum() == sum(sum(row) for row in sums.values())
-    assert int(whole.delays.sum()) == sum(delays.values())
+    assert whole.delay_sums.sum(axis=1).tolist() == [
+        sum(column) for column in zip([0, 0, 0], *delays.values(), strict=True)
+    ]
     assert set(whole.pane_hour.tolist()) <= {0}
 
 
@@ -113,7 +121,23 @@ def test_a_correction_by_another_group_moves_the_label_there() -> None:
     n_by_group = {group: int(moved.sums[1, moved.source == group].sum()) for group in (0, 3)}
     assert n_by_group == {0: -1, 3: 1}
     assert (moved.sums[0] == 0).all()
-    assert sorted(zip(moved.delay_source.tolist(), moved.delays.tolist(), strict=True)) == [(0, -1), (3, 1)]
+    by_group = zip(moved.delay_source.tolist(), *moved.delay_sums.tolist(), strict=True)
+    assert sorted(by_group) == [(0, -1, -(10**9), 0), (3, 1, 0, 0)]
+
+
+def test_a_body_of_version_1_is_read_and_says_that_its_delays_were_not_split() -> None:
+    # Written by the program before version 2: a new label after 5 s, and one of 1.5 s that was taken back.
+    old = decode(bytes.fromhex(OLD_BODY))
+    assert as_dicts(old) == (
+        {
+            (3, 0, 0, 2, 600): [0, -1, -(UNIT // 2), -(UNIT // 4), -UNIT, -(UNIT // 2), *[0] * 6],
+            (3, 0, 0, 2, 1080): [0, 1, 900_000_000, 810_000_000, UNIT, 900_000_000, *[0] * 6],
+            (3, 1, 0, 2, 300): [0, 1, 250_000_000, 62_500_000, UNIT, 250_000_000, *[0] * 6],
+        },
+        {(3, EVERY_SIGNAL, 0, 2, 2): [-1, 0, 1], (3, EVERY_SIGNAL, 0, 2, 5): [1, 0, 1]},
+    )
+    assert encode(old) != bytes.fromhex(OLD_BODY)
+    assert decode(encode(old)) == old
 
 
 def test_a_retraction_takes_back_all_that_its_label_added() -> None:
@@ -141,7 +165,9 @@ def test_labels_that_cannot_be_compared_are_counted_as_long_as_they_stand() -> N
     [
         (b"", "must start with the bytes cd"),
         (b"xx\x01", "must start with the bytes cd"),
-        (b"cd\x02abc", "must be of version 1, got 2"),
+        (b"cd\x03abc", "must be of version 1 to 2, got 3"),
+        (b"cd\x00abc", "must be of version 1 to 2, got 0"),
+        (b"cd\x02abc", "is damaged"),
         (b"cd\x01abc", "is damaged"),
     ],
 )

@@ -45,7 +45,7 @@ def test_adding_stacks_adds_their_sketches_key_by_key(seed: int) -> None:
     assert set(total.keys.tolist()) == {key for stack in stacks for key in stack.keys.tolist()}
     back = plus(total, *(negative(stack) for stack in stacks))
     assert full(dict(sketches(back))) == {}
-    assert len(back.cells) == len(back.delays) == 0
+    assert len(back.cells) == len(back.delay_buckets) == 0
 
 
 @given(seeds, st.integers(1, 6))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.calibration.cells import cell_index, delay_bucket
-from monitor.calibration.sketch import contributions
+from monitor.calibration.sketch import Row, contributions
 from monitor.postgres.arrays import TextArray
 from monitor.postgres.database import Connection
-from monitor.rolling.deltas import Delta, encode, merge
+from monitor.rolling.deltas import EVERY_SIGNAL, Delta, encode, merge
 from monitor.rolling.segments import SegmentKey, key_text
 
 HOUR_US = 3_600_000_000
@@ -38,6 +38,8 @@ def delta_of_events(events: Events, sign: int = 1) -> Delta:
     n = len(events.hour)
     labelled = ~np.isnan(events.outcome)
     short = np.zeros(n, np.int16)
+    added = sign * contributions(events.confidence, events.outcome)
+    of_labels = added[:, labelled]
     delay = delay_bucket(np.full(int(labelled.sum()), HOUR_US)).astype(np.int16)
     once = Delta(
         segment_set=events.segment_set.astype(np.int32),
@@ -45,12 +47,13 @@ def delta_of_events(events: Events, sign: int = 1) -> Delta:
         source=short,
         pane_hour=events.hour,
         cell=cell_index(events.confidence),
-        sums=sign * contributions(events.confidence, events.outcome),
+        sums=added,
         delay_segment_set=events.segment_set[labelled].astype(np.int32),
+        delay_signal=np.full(len(delay), EVERY_SIGNAL, np.int16),
         delay_source=short[labelled],
         delay_pane_hour=events.hour[labelled],
         delay_bucket=delay,
-        delays=np.full(len(delay), sign, np.int64),
+        delay_sums=np.stack([of_labels[Row.N], of_labels[Row.Y], np.zeros(len(delay), np.int64)]),
     )
     return merge(once)
 

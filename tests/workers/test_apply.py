@@ -159,10 +159,10 @@ def cells(connection: Connection) -> dict[tuple[object, ...], tuple[int, ...]]:
     columns = zip(delta.segment_set, delta.signal, delta.source, delta.pane_hour, delta.cell, delta.sums.T, strict=True)
     sums = {(names[int(s)], *map(int, rest)): tuple(map(int, values)) for s, *rest, values in columns}
     delays = zip(
-        delta.delay_segment_set, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket, delta.delays,
-        strict=True,
+        delta.delay_segment_set, delta.delay_signal, delta.delay_source, delta.delay_pane_hour, delta.delay_bucket,
+        delta.delay_sums.T, strict=True,
     )  # fmt: skip
-    return sums | {("delay", names[int(s)], *map(int, rest)): (int(n),) for s, *rest, n in delays}
+    return sums | {("delay", names[int(s)], *map(int, rest)): tuple(map(int, values)) for s, *rest, values in delays}
 
 
 def prediction(name: str, confidence: float = 0.9, at: int = NOW_US) -> Prediction:

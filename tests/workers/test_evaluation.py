@@ -79,7 +79,9 @@ def some_deltas(connection: Connection, n: int = 4, seed: int = 1, hours: int = 
 
 def state(connection: Connection) -> dict[str, object]:
     """Everything exact that an evaluation leaves: panes, history and windows by series name, and counters."""
-    columns = "cells, n_pred, n, sum_c, sum_c2, sum_y, sum_cy, excess_w, delay_buckets, delays"
+    columns = (
+        "cells, n_pred, n, sum_c, sum_c2, sum_y, sum_cy, excess_w, delay_buckets, delays, right_delays, unsplit_delays"
+    )
     tables = {
         "pane": "pane_start, width",
         "pane_history": "pane_start, known_at",
