@@ -5,7 +5,6 @@ Written from the published format (docs/measures.md, docs/events.md), not from t
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -22,12 +21,16 @@ RETRACTION, CORRECT, LABEL, VALUE = range(4)
 
 KINDS = {"retract": RETRACTION, "correct": CORRECT, "label": LABEL, "value": VALUE}
 
-Key = tuple[str, str, str, str, int, int]  # model, signal, segment, source group, hour, cell
+DELAYS = ("delays", "right_delays", "unsplit_delays")
+DELAY = 10_000
+"""Buckets of label delays are counted as cells from here on, with the sums DELAYS."""
+
+Key = tuple[str, str, str, str, int, int]  # model, signal, segment, source group, hour, cell or delay bucket
 Cells = dict[Key, tuple[int, ...]]
 
 
 def expected_cells(log: Iterable[Message]) -> Cells:
-    """The integer sums of every cell of every pane of every series, without those that are all zero."""
+    """The integer sums of every cell and delay bucket of every pane of every series, without those all zero."""
     predictions: dict[str, dict[str, Any]] = {}
     labels: dict[str, tuple[Any, ...]] = {}
     for name, prediction, label in filter(None, map(_read, log)):
@@ -35,7 +38,7 @@ def expected_cells(log: Iterable[Message]) -> Cells:
             predictions.setdefault(name, prediction)
         if label is not None:
             labels[name] = max(labels.get(name, label), label)
-    cells: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(SUMS))
+    cells = _Counts()
     for name, prediction in predictions.items():
         _count(cells, prediction, labels.get(name))
     return {key: tuple(sums) for key, sums in cells.items() if any(sums)}
@@ -142,6 +145,16 @@ def cell_of(c: float) -> int:
     return 2 * math.floor(x) + 1
 
 
+def bucket_of(delay_us: int) -> int:
+    """Index of a label delay: 0 below a second, then two buckets an octave of seconds, bounds rounded to 1e-6 s."""
+    return sum(delay_us >= round(1e6 * 2 ** (j / 2)) for j in range(63))
+
+
+class _Counts(dict[Key, list[int]]):
+    def __missing__(self, key: Key) -> list[int]:
+        return self.setdefault(key, [0] * len(DELAYS if key[-1] >= DELAY else SUMS))
+
+
 def _tail(distance: float) -> int:
     for k in range(223):
         if distance > 10 ** (-(k + 1) / 32) / 600:
@@ -149,7 +162,7 @@ def _tail(distance: float) -> int:
     return 223
 
 
-def _count(cells: defaultdict[Key, list[int]], prediction: dict[str, Any], label: tuple[Any, ...] | None) -> None:
+def _count(cells: _Counts, prediction: dict[str, Any], label: tuple[Any, ...] | None) -> None:
     signals = {"confidence": prediction["confidence"], **prediction.get("signals", {})}
     outcome = None if label is None else _outcome(prediction, label)
     source = "complaint" if label is not None and label[5] == "complaint" else ""
@@ -161,6 +174,10 @@ def _count(cells: defaultdict[Key, list[int]], prediction: dict[str, Any], label
                 sums = cells[prediction["model"], signal, segment, source, *at]
                 for place, value in enumerate(_label_sums(confidence, outcome, label[6]), 1):
                     sums[place] += value
+                bucket = DELAY + bucket_of(label[1] - prediction["at"])
+                delays = cells[prediction["model"], signal, segment, source, at[0], bucket]
+                delays[0] += 1
+                delays[1] += fixed(outcome)
 
 
 def _label_sums(c: float, y: float, propensity: float | None) -> list[int]:

@@ -2,24 +2,26 @@
 
 import psycopg
 
-from tests.end_to_end.oracle import SUMS, Cells
+from tests.end_to_end.oracle import DELAY, DELAYS, SUMS, Cells
 
 PANES = f"""
 SELECT s.model, s.signal, s.segment_text, s.source_group, extract(epoch FROM p.pane_start)::bigint / 3600, p.cells,
-       {", ".join(f"p.{name}" for name in SUMS)}
+       {", ".join(f"p.{name}" for name in SUMS)}, p.delay_buckets, {", ".join(f"p.{name}" for name in DELAYS)}
 FROM pane p JOIN series s ON s.id = p.series
 """
 
 
 def stored_cells(dsn: str) -> Cells:
-    """The integer sums of every cell of every stored pane, without those that are all zero."""
+    """The integer sums of every cell and delay bucket of every stored pane, without those that are all zero."""
     cells: Cells = {}
     with psycopg.connect(dsn) as connection:
         for model, signal, segment, source, hour, index, *columns in connection.execute(PANES):
-            for place, cell in enumerate(index):
-                sums = tuple(0 if column is None else int(column[place]) for column in columns)
-                if any(sums):
-                    cells[model, signal, segment, source, int(hour), int(cell)] = sums
+            buckets, delays = [DELAY + bucket for bucket in columns[len(SUMS)]], columns[len(SUMS) + 1 :]
+            for places, held in ((index, columns[: len(SUMS)]), (buckets, delays)):
+                for place, cell in enumerate(places):
+                    sums = tuple(0 if column is None else int(column[place]) for column in held)
+                    if any(sums):
+                        cells[model, signal, segment, source, int(hour), int(cell)] = sums
     return cells
 
 
