@@ -1,0 +1,1 @@
+"""Drift detectors with a stated false-alarm rate. Pure: values in, values out."""

@@ -1,0 +1,40 @@
+"""The likelihood ratios of one pane of many series: `monitor.drift.ratio` fed by a step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.calibration.cells import FloatArray
+from monitor.drift.baseline import Baselines
+from monitor.drift.labels import Labels
+from monitor.drift.odds import log_odds
+from monitor.drift.ratio import ALTERNATIVES, ratio, tempered
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratios:
+    """What a pane adds to the 12 ratios of S series: `log_factor` and `excess`, its sum of ratio - 1, (S, 12) each."""
+
+    log_factor: FloatArray
+    excess: FloatArray
+
+
+def ratios(baselines: Baselines, fed: FloatArray, excess: FloatArray, labels: Labels, expected: FloatArray) -> Ratios:
+    """The factors of one pane of each series, after `fed` (S,) labels with the `excess` (S, 12) since the baseline.
+
+    `expected` (t,) is what the baselines expect at each cell.
+    """
+    held = np.maximum(baselines.labels[:, 0] + fed, 1)
+    mean = (baselines.excess + excess) / held[:, None]
+    n, wrong, odds = labels.total(labels.n), labels.n - labels.right, log_odds(expected)
+    stake = 1 / (1 + n / held)
+    at_cells = stake[labels.series]
+    log_factor, added = np.empty_like(mean), np.empty_like(mean)
+    for place, line in enumerate(ALTERNATIVES):
+        found = ratio(expected, odds, *line)
+        log_factor[:, place] = labels.total(tempered(found, labels.right, wrong, at_cells))
+        added[:, place] = labels.total(labels.right * found.if_right + wrong * found.if_wrong)
+    scale = 1 + stake[:, None] * mean
+    uncertain = baselines.ratio_variance / held[:, None] / scale**2
+    log_factor -= n[:, None] * np.log(scale) + 0.5 * (n * stake)[:, None] ** 2 * uncertain
+    return Ratios(log_factor, added)
