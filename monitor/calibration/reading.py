@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 from monitor.calibration.cells import BIN_COUNTS, EDGES, Edges
+from monitor.calibration.delays import Comparison
+from monitor.calibration.labelling import Overall, Trend
 from monitor.calibration.uncertainty import DRAWS, Interval
 from monitor.errors import BadInput
 
@@ -59,6 +61,22 @@ class RiskPoint(msgspec.Struct, frozen=True, gc=False):
     low: float
     coverage: float
     risk: float
+
+
+class Labelling(msgspec.Struct, frozen=True):
+    """Which predictions get a label, and when; and what all of them would read. What is unknown is null, with a reason.
+
+    `trend`: whether labelling depends on confidence; `errors_sooner`: whether labels of errors come sooner;
+    `post_stratified` and `weighted`: estimates corrected for the one, and for sampling propensities. `warnings`: what
+    of this puts the reading itself in doubt.
+    """
+
+    trend: Trend | None = None
+    errors_sooner: Comparison | None = None
+    post_stratified: Overall | None = None
+    weighted: Overall | None = None
+    warnings: list[str] = []
+    missing: dict[str, str] = {}
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +137,8 @@ class Reading(Subject, frozen=True, kw_only=True):
     bins: list[Bin] = []
     histogram: list[HistogramBin] = []
     risk_coverage: list[RiskPoint] = []
+    labelling: Labelling | None = None
+    """Of a single reading; null in one that was read among thousands while batches came."""
 
 
 @dataclass(frozen=True, slots=True)

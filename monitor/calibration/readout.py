@@ -28,6 +28,7 @@ from monitor.calibration.reading import (
     RiskPoint,
     Subject,
 )
+from monitor.calibration.sampling import labelling_of
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.uncertainty import Interval, ece_bands, equal_mass_bands, seeded
 from monitor.errors import NotEnoughData
@@ -40,7 +41,9 @@ CLOSED_FORM: Final = (
     "plug-in; interval and null band from moments of folded normals with a Cornish-Fisher expansion: "
     "the quantiles of the resampling to about 2.5 % from 1,000 labels on"
 )
-UNWEIGHTED: Final = "some labels came with a sampling propensity; here every label counts once"
+UNWEIGHTED: Final = (
+    "some labels came with a sampling propensity; here every label counts once, in labelling.weighted by its propensity"
+)
 BINNED_METHODS: Final = ("ece", "ece_debiased", "ece_equal_mass")
 METHODS: Final = {
     "accuracy": "mean outcome; Wilson interval",
@@ -85,13 +88,14 @@ class _Bands:
 def read(sketch: Sketch, settings: ReadingSettings, subject: Subject) -> Reading:
     """Read one sketch, with resampled bands. Equal sketches give equal digits, by whatever route they came about."""
     bands = _resampled(sketch, settings) if sketch.total(Row.N) else None
-    return _assembled([sketch], settings, [subject], bands)[0]
+    [reading] = _assembled([sketch], settings, [subject], bands)
+    return structs.replace(reading, labelling=labelling_of(sketch, settings))
 
 
 def read_many(sketches: Sequence[Sketch], settings: ReadingSettings, subjects: Sequence[Subject]) -> list[Reading]:
     """Read many sketches at once, with closed-form bands.
 
-    Every value but the debiased ECE is what `read` gives, to the last digit.
+    Every value but the debiased ECE is what `read` gives, to the last digit; `labelling` is left out.
     """
     read_in_parts: list[Reading] = []
     for first in range(0, len(sketches), AT_ONCE):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from monitor.calibration.reading import Reading
+from monitor.calibration.reading import Labelling, Reading
 from monitor.calibration.uncertainty import Interval
 
 MEASURES: Final = (
@@ -42,6 +42,8 @@ EVERYTHING: Final = "all events"
 def reading_text(reading: Reading) -> str:
     """One reading as a page of text, without a last line break."""
     parts = ["\n".join(_head(reading)), "\n".join(_measures(reading))]
+    if reading.labelling is not None and reading.n:
+        parts.append("\n".join(_labelling(reading, reading.labelling)))
     if reading.bins:
         parts.append("\n".join(_bins(reading)))
     if reading.above:
@@ -141,6 +143,21 @@ def _measures(reading: Reading) -> list[str]:
         lines.append(f"labels come after {_duration(reading.label_delay_seconds)} (median)")
     lines.append(f"verdict: {verdict(reading)}")
     return lines
+
+
+def _labelling(reading: Reading, labelling: Labelling) -> list[str]:
+    """Whether the labels are a fair sample, and what corrected estimates say."""
+    corrected = (("post-stratified", labelling.post_stratified), ("by propensity", labelling.weighted))
+    rows = []
+    for words, found in corrected if (reading.coverage or 0) < 1 else ():
+        if found is not None:
+            shown = (found.accuracy, found.signed_gap, found.ece)
+            cells = [f"{each.value:.4f}  {_interval(each.interval)}" for each in shown]
+            rows.append([words, *cells, f"{found.n_effective:.0f}"])
+    lines = [f"warning: {words}" for words in labelling.warnings]
+    if rows:
+        lines += table(["for all predictions", "accuracy", "signed gap", "ECE", "effective n"], rows).splitlines()
+    return lines or ["labels: no sign that they are no fair sample"]
 
 
 def _bins(reading: Reading) -> list[str]:

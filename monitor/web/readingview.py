@@ -12,7 +12,7 @@ from monitor.calibration.reading import Reading
 from monitor.web.charts import confidence_histogram, level, reliability_diagram
 from monitor.web.definitions import ANCHORS
 from monitor.web.scales import duration_text, instant_text, plain, window_text
-from monitor.web.svg import EMPTY, tag
+from monitor.web.svg import EMPTY, join, tag
 from monitor.web.tables import data_table, figure, with_aside
 from monitor.web.verdicts import UNKNOWN, Range, Standing, between, leaning, percent, ratio, signed, standing
 
@@ -51,6 +51,7 @@ class ReadingView:
     measures_caption: str
     above: Markup
     facts: Sequence[tuple[str, str]]
+    labelling: Markup
     how: Markup
 
 
@@ -67,6 +68,7 @@ def view_of(reading: Reading, ident: str = "reading") -> ReadingView:
         measures_caption=f"n = {plain(reading.n)} labels; edges of bins {_edges(reading)}",
         above=above_table(reading),
         facts=facts_of(reading),
+        labelling=labelling_part(reading),
         how=how_made(reading),
     )
 
@@ -226,6 +228,28 @@ def facts_of(reading: Reading) -> list[tuple[str, str]]:
         ("labels", "mature" if reading.mature else "provisional: younger predictions are included"),
         ("bins", f"{reading.bins_setting.count} of equal width, {_edges(reading)}"),
     ]
+
+
+def labelling_part(reading: Reading) -> Markup:
+    """Whether the labels are a fair sample of the predictions, and the estimates that are corrected for it."""
+    labelling = reading.labelling
+    if labelling is None or not reading.n:
+        return EMPTY
+    corrected = (
+        ("by strata of confidence", labelling.post_stratified),
+        ("by sampling propensity", labelling.weighted),
+    )
+    rows = []
+    for words, found in corrected if (reading.coverage or 0) < 1 else ():
+        if found is not None:
+            shown = ((found.accuracy, ratio), (found.signed_gap, signed), (found.ece, ratio))
+            rows.append(
+                (words, *(with_aside(text(each.value), between(Range(*each.interval))) for each, text in shown))
+            )
+    heads = ("labels weighted", "share right", "signed gap", "ECE")
+    table = data_table("Estimates for all predictions, labelled or not", heads, rows) if rows else EMPTY
+    warnings = [tag("p", words, class_="notice warn") for words in labelling.warnings]
+    return join([tag("h3", "How labels come"), *warnings, table]) if warnings or rows else EMPTY
 
 
 def how_made(reading: Reading) -> Markup:

@@ -277,7 +277,7 @@ def test_under_traffic_all_but_the_bands_is_what_the_command_reads(connection: C
         write_delta(connection, delta)
     standing = lead(connection)
     turn(connection, standing, EVALUATION, at(NOW))
-    exact = {"methods", "intervals", "null_band", "ece_debiased"}
+    exact = {"methods", "intervals", "null_band", "ece_debiased", "labelling"}
     for one in read_series(connection):
         request = Request(one.name, EVALUATION.windows[1], EVALUATION.maturity, EVALUATION.maturity, EVALUATION.reading)
         asked, stored = _figures(answer(connection, request, NOW)), _figures(newest(connection, "7d")[one.id])
