@@ -12,7 +12,7 @@ from monitor.errors import NotEnoughData
 SURE: Final = 1e-3
 """A p-value below which a warning is given, where the effect is large enough too."""
 TILTED: Final = 0.1
-"""Of the share of labelled predictions, from confidence 0 to 1."""
+"""Of the share of labelled predictions, over the whole range of confidence."""
 HURRIED: Final = 0.1
 """Of the chance that the label of a wrong answer comes before that of a right one."""
 
@@ -50,7 +50,7 @@ def _warnings(trend: Trend | None, sooner: Comparison | None) -> list[str]:
         less = "less" if trend.slope < 0 else "more"
         said.append(
             f"Confident predictions are labelled {less} often: the share of labelled ones changes by "
-            f"{trend.slope:+.2f} from confidence 0 to 1. See the post-stratified estimates."
+            f"{trend.slope / 10:+.2f} for each 0.1 of confidence. See the estimates for all predictions."
         )
     if sooner is not None and sooner.p_value < SURE and abs(sooner.sooner - 0.5) > HURRIED:
         first = "errors" if sooner.sooner > 0.5 else "right answers"
