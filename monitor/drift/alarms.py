@@ -91,10 +91,10 @@ def warning(seen: Seen, series: int, log_m: FloatArray, onset: Onset, log_value:
 
 
 def after(onset: FloatArray, held: FloatArray, panes: Int64Array, bets: Bets, tier: Tier) -> Onset:
-    """The onsets (S, ..., 4) of a tier after a pane, of held = log(M + 1) (S, ...) before it."""
+    """The onsets (S, 4, ...) of a tier after a pane, of held = log(M + 1) (S, ...) before it."""
     axes = (slice(None), slice(None), None, None) if tier == "page" else (slice(None), slice(0, 1))
     pane = panes.astype(np.float64)[(slice(None), *(None,) * (held.ndim - 1))]
-    return Onset(*np.moveaxis(onset, -1, 0)).after(held, pane, bets.labels[axes], bets.residual[axes])
+    return Onset(*np.moveaxis(onset, 1, 0)).after(held, pane, bets.labels[axes], bets.residual[axes])
 
 
 def _alarm(seen: Seen, series: int, found: _Found, onset: tuple[float, float, float, float]) -> Alarm:

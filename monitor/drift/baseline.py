@@ -57,8 +57,11 @@ class Baseline(msgspec.Struct, frozen=True):
     @property
     def standard_error(self) -> Four:
         """How well the mean residual of each band is known."""
-        low, *rest = (float(np.sqrt(v / max(n, 1.0))) for v, n in zip(self.variance, self.labels, strict=True))
-        return low, rest[0], rest[1], rest[2]
+        return _four(np.sqrt(np.array(self.variance) / np.maximum(self.labels, 1.0)))
+
+
+class _Versioned(msgspec.Struct):
+    version: int
 
 
 def fit(sketch: Sketch, min_labels: int = MIN_LABELS) -> Baseline:
@@ -112,12 +115,12 @@ def encoded(baseline: Baseline) -> bytes:
 def decoded(stored: bytes | str) -> Baseline:
     """The baseline of its JSON, digit for digit. Raises Refused for another version or what is no baseline."""
     try:
-        baseline = msgspec.json.decode(stored, type=Baseline)
+        version = msgspec.json.decode(stored, type=_Versioned).version
+        if version != VERSION:
+            raise Refused(f"a baseline must be of version {VERSION}, got {version}: fit it anew")
+        return msgspec.json.decode(stored, type=Baseline)
     except msgspec.MsgspecError as error:
         raise Refused(f"not a stored baseline: {error}") from error
-    if baseline.version != VERSION:
-        raise Refused(f"a baseline must be of version {VERSION}, got {baseline.version}: fit it anew")
-    return baseline
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from monitor.drift.baseline import Baselines
 from monitor.drift.betting import bets, evidence
 from monitor.drift.labels import Labels
 from monitor.drift.ratios import ratios
-from monitor.drift.recursion import Onset, log_mean
+from monitor.drift.recursion import Onset, log_mean, log_plus_one
 from monitor.drift.state import State
 from monitor.errors import Refused
 
@@ -72,9 +72,9 @@ def step(
     paged, warned = page_value >= _log_threshold(limits.page), warn_value >= _log_threshold(limits.warn)
     return Step(
         State(
-            np.where(paged[:, None, None, None], 0.0, np.logaddexp(0.0, page_m)),
+            np.where(paged[:, None, None, None], 0.0, log_plus_one(page_m)),
             _packed(page_onset),
-            np.where(warned[:, None], 0.0, np.logaddexp(0.0, warn_m)),
+            np.where(warned[:, None], 0.0, log_plus_one(warn_m)),
             _packed(warn_onset),
             grown,
             state.excess + ratio.excess,
@@ -91,7 +91,7 @@ def step(
 
 
 def _packed(onset: Onset) -> FloatArray:
-    return np.stack([onset.pane, onset.variance, onset.labels, onset.residual], axis=-1)
+    return np.stack([onset.pane, onset.variance, onset.labels, onset.residual], axis=1)
 
 
 def _log_threshold(alpha: FloatArray) -> FloatArray:

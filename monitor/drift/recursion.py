@@ -19,6 +19,11 @@ def log_mean(values: FloatArray) -> FloatArray:
     return np.asarray(top + np.log(np.exp(flat - top[:, None]).mean(axis=1)))
 
 
+def log_plus_one(log_m: FloatArray) -> FloatArray:
+    """log(M + 1) of log M: what a pane is fed to; 0 of M = 0 and above."""
+    return np.asarray(np.maximum(log_m, 0.0) + np.log(1 + np.exp(-np.abs(log_m))))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Onset:
     """When the drift began, if there is one, and what was fed since: means over the shares of each M, all (...).

@@ -88,6 +88,8 @@ def test_a_stored_baseline_comes_back_digit_for_digit(kind: str, seed: int) -> N
 def test_a_baseline_of_another_version_is_refused() -> None:
     with pytest.raises(Refused, match="version 1, got 2: fit it anew"):
         decoded(encoded(known()).replace(b'"version":1', b'"version":2'))
+    with pytest.raises(Refused, match="version 1, got 7: fit it anew"):
+        decoded(b'{"version": 7, "spline": [1, 2]}')
     with pytest.raises(Refused, match="not a stored baseline"):
         decoded(b'{"slope": "steep"}')
 
