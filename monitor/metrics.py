@@ -131,6 +131,40 @@ GAP = Family(
     "Mean confidence minus share right; positive means over-confident.",
 )
 BRIER = Family("caldrift_calibration_brier_score", "gauge", "0 to 1", _SERIES, "Mean squared error of the confidence.")
+SMOOTH_ECE = Family(
+    "caldrift_calibration_smooth_ece_ratio", "gauge", "ratio 0 to 1", _SERIES, "Smooth calibration error, without bins."
+)
+SLOPE = Family(
+    "caldrift_calibration_slope",
+    "gauge",
+    "any",
+    _SERIES,
+    "Calibration slope: 1 if calibrated, below 1 where confidences are too extreme.",
+)
+INTERCEPT = Family(
+    "caldrift_calibration_intercept", "gauge", "any, log odds", _SERIES, "Calibration intercept: 0 if calibrated."
+)
+AUROC = Family(
+    "caldrift_ranking_auroc_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Chance that a right answer has more confidence than a wrong one.",
+)
+AURC = Family(
+    "caldrift_ranking_aurc_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Area under the risk-coverage curve; lower is better.",
+)
+CONFIDENT_ERRORS = Family(
+    "caldrift_confident_error_ratio",
+    "gauge",
+    "ratio 0 to 1",
+    _SERIES,
+    "Share of labelled predictions with a confidence of 0.9 or more that were wrong.",
+)
 LABELLED = Family(
     "caldrift_window_labelled_samples", "gauge", "predictions", _SERIES, "Labelled predictions in the window."
 )
@@ -188,7 +222,8 @@ SILENCE = Family(
 
 FAMILIES: Final = (
     BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
-    NULL_LOW, NULL_HIGH, GAP, BRIER, LABELLED, PREDICTED, WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT,
+    NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED,
+    PREDICTED, WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT,
     EVALUATION_TOOK, CLOCK, SILENCE,
 )  # fmt: skip
 

@@ -77,6 +77,12 @@ class MetricRow:
     signed_gap: float | None
     coverage: float | None
     brier: float | None
+    smooth_ece: float | None
+    calibration_slope: float | None
+    calibration_intercept: float | None
+    auroc: float | None
+    aurc: float | None
+    confident_error_share: float | None
     delay_seconds: float | None
 
     def is_whole(self, main_signal: str) -> bool:
@@ -100,6 +106,12 @@ _LATEST: Final = """
       AND (%(search)s::text IS NULL OR strpos(lower(s.segment_text), lower(%(search)s)) > 0)
 """
 
+_FROM_BODY: Final = ", ".join(
+    f"(r.body->>'{name}')::float8 AS {name}"
+    for name in (
+        "brier", "smooth_ece", "calibration_slope", "calibration_intercept", "auroc", "aurc", "confident_error_share",
+    )
+)  # fmt: skip
 _WHOLE: Final = "segment = '{}'::jsonb AND signal = %(main)s AND source_group = ''"
 _NAME: Final = "model, signal <> 'confidence', signal, segment, series"
 _ORDER: Final = {
@@ -204,7 +216,8 @@ def metric_rows(connection: Connection, chosen: Selection, main_signal: str, lim
         )
         SELECT c.model, c.signal, c.segment, c.source_group, %(window)s::text AS window, c.as_of, c.n,
                c.n_predictions, c.ece, c.ece_low, c.ece_high, c.null_low, c.null_high, c.signed_gap, c.coverage,
-               (r.body->>'brier')::float8 AS brier, (r.body->>'label_delay_seconds')::float8 AS delay_seconds
+               {_FROM_BODY},
+               (r.body->>'label_delay_seconds')::float8 AS delay_seconds
         FROM chosen c JOIN reading r ON r.series = c.series AND r.window_name = %(window)s AND r.as_of = c.as_of
         ORDER BY c.model, c.signal, c.segment, c.source_group
     """

@@ -138,6 +138,12 @@ def _series(row: MetricRow, main_signal: str) -> Iterator[Sample]:
         (metrics.NULL_HIGH, row.null_high),
         (metrics.GAP, row.signed_gap),
         (metrics.BRIER, row.brier),
+        (metrics.SMOOTH_ECE, row.smooth_ece),
+        (metrics.SLOPE, row.calibration_slope),
+        (metrics.INTERCEPT, row.calibration_intercept),
+        (metrics.AUROC, row.auroc),
+        (metrics.AURC, row.aurc),
+        (metrics.CONFIDENT_ERRORS, row.confident_error_share),
         (metrics.LABELLED, row.n),
         (metrics.PREDICTED, row.n_predictions),
     )

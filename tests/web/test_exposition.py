@@ -55,6 +55,12 @@ def test_the_values_are_those_of_the_newest_readings(pages: httpx.Client, newest
         assert found["caldrift_calibration_ece_null_upper_ratio"][labels] == reading.null_band["ece"][1]
         assert found["caldrift_calibration_mean_gap_ratio"][labels] == reading.signed_gap
         assert found["caldrift_calibration_brier_score"][labels] == reading.brier
+        assert found["caldrift_calibration_smooth_ece_ratio"][labels] == reading.smooth_ece
+        assert found["caldrift_calibration_slope"][labels] == reading.calibration_slope
+        assert found["caldrift_calibration_intercept"][labels] == reading.calibration_intercept
+        assert found["caldrift_ranking_auroc_ratio"][labels] == reading.auroc
+        assert found["caldrift_ranking_aurc_ratio"][labels] == reading.aurc
+        assert found["caldrift_confident_error_ratio"][labels] == reading.confident_error_share
         assert found["caldrift_window_labelled_samples"][labels] == reading.n
     whole = next(one for one in newest if one.model == "calibrated-judge")
     assert found["caldrift_label_coverage_ratio"][key(model="calibrated-judge", window="7d")] == whole.coverage
