@@ -112,13 +112,13 @@ def _measure_events(
     from functools import partial
 
     from monitor.cli.progress import progress
-    from monitor.config.values import event_rules, is_primary_source, segment_scheme
+    from monitor.config.values import event_rules, is_primary_source, segment_scheme, series_bound
     from monitor.files.formats import source
     from monitor.files.measure import Reader, measure_events
 
     files: tuple[Source, Source] = (source(predictions), source(labels))
     primary = partial(is_primary_source, settings)
-    reader = Reader(event_rules(settings), segment_scheme(settings), settings.segments.max_series, primary)
+    reader = Reader(event_rules(settings), segment_scheme(settings), series_bound(settings), primary)
     now = datetime.now(UTC)
     with progress("reading", sum(file.size for file in files)) as told:
         return measure_events(files, reader, wanted, now, told=told, rejections=refused)

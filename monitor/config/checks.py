@@ -7,6 +7,7 @@ from typing import Final
 
 from monitor.config.durations import text
 from monitor.config.sections import Settings
+from monitor.config.thresholds import high_from
 
 Mistake = tuple[tuple[str | int, ...], str]
 _HOUR: Final = timedelta(hours=1)
@@ -17,6 +18,7 @@ def check(settings: Settings) -> Iterator[Mistake]:
     yield from _kafka(settings)
     yield from _events(settings)
     yield from _segments(settings)
+    yield from _agreements(settings)
     yield from _windows(settings)
     yield from _clock(settings)
 
@@ -92,6 +94,28 @@ def _segments(settings: Settings) -> Iterator[Mistake]:
                 ("segments", "crosses", number),
                 f"must differ from the crosses before it, got {', '.join(cross)} again",
             )
+
+
+def _agreements(settings: Settings) -> Iterator[Mistake]:
+    seen: list[tuple[str, ...]] = []
+    for number, pair in enumerate(settings.segments.agreements):
+        path = ("segments", "agreements", number)
+        names: list[str] = []
+        for text_of_one in pair:
+            try:
+                names.append(high_from(text_of_one)[0])
+            except ValueError:
+                yield (
+                    path,
+                    f'must be two signals with thresholds from 0 to 1, as "confidence >= 0.9", got "{text_of_one}"',
+                )
+        if len(names) < len(pair):
+            continue
+        if len(set(names)) < len(names):
+            yield path, f"must name two different signals, got {' and '.join(names)}"
+        elif tuple(names) in seen:
+            yield path, f"must differ from the pairs before it, got {' and '.join(names)} again"
+        seen.append(tuple(names))
 
 
 def _windows(settings: Settings) -> Iterator[Mistake]:

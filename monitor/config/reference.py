@@ -14,6 +14,7 @@ _EXAMPLES: Final[dict[tuple[str, ...], str]] = {
     ("segments", "dimensions", ANY, "cuts"): "[200, 1000]",
     ("segments", "dimensions", ANY, "names"): '["easy", "medium", "hard"]',
     ("segments", "crosses"): '[["lang", "difficulty"]]',
+    ("segments", "agreements"): '[["confidence >= 0.9", "consistency >= 0.5"]]',
     ("kafka", "sasl_mechanism"): '"SCRAM-SHA-512"',
     ("kafka", "sasl_username"): '"caldrift"',
     ("kafka", "sasl_oauth_token_path"): '"/run/secrets/kafka-token"',

@@ -186,6 +186,20 @@ class SegmentsSection(Section):
         max_length=100,
         description='Combinations of dimensions that get series too, as [["lang", "difficulty"]].',
     )
+    agreements: tuple[tuple[Name, Name], ...] = Field(
+        default=(),
+        max_length=16,
+        description="Pairs of signals to compare, each with the value from which on it is high, as "
+        '[["confidence >= 0.9", "consistency >= 0.5"]]. Their quadrants are the values of a dimension '
+        "`agreement:confidence~consistency`.",
+    )
+    max_classes: Count = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Classes of `probabilities` that get series of their own, in each model; classes past it share "
+        "`class:__other__`, counted. 0: none has.",
+    )
     max_series: Count = Field(
         default=10_000,
         ge=1,

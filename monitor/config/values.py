@@ -6,8 +6,10 @@ from monitor.calibration.cells import Edges
 from monitor.calibration.reading import ReadingSettings
 from monitor.config.kinds import Section
 from monitor.config.sections import Settings
+from monitor.config.thresholds import high_from
 from monitor.events.mapping import FieldMapping, MessageKind, field_mapping
 from monitor.events.rules import EventRules
+from monitor.rolling.agreement import Agreement
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.segments import Dimension, SegmentScheme
 from monitor.rolling.windows import Window
@@ -39,12 +41,17 @@ def segment_scheme(settings: Settings) -> SegmentScheme:
         dimensions=tuple(Dimension(name, each.field or "", each.cuts, each.names) for name, each in dimensions),
         crosses=settings.segments.crosses,
         main_signal=settings.events.main_signal,
+        classes=settings.segments.max_classes > 0,
+        agreements=tuple(
+            Agreement(*high_from(first), *high_from(second)) for first, second in settings.segments.agreements
+        ),
     )
 
 
 def series_bound(settings: Settings) -> SeriesBound:
     """An empty bound on the series, to be filled from what is stored."""
-    return SeriesBound(settings.segments.max_series, settings.events.main_signal)
+    segments = settings.segments
+    return SeriesBound(segments.max_series, settings.events.main_signal, segments.max_classes)
 
 
 def windows(settings: Settings) -> tuple[Window, ...]:

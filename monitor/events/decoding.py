@@ -123,11 +123,11 @@ _EXPECTED: Final = (_NotUsual, msgspec.MsgspecError, UnicodeDecodeError, Recursi
 
 
 def _prediction(wire: WirePrediction, at: int, main: str) -> Prediction:
-    confidence, signals, interval = wire.confidence, wire.signals, wire.interval
+    confidence, signals, interval, level_is_confidence = wire.confidence, wire.signals, wire.interval, False
     if interval is not None:
         ordered(interval)
     if confidence is None or main != MAIN_SIGNAL or (signals and MAIN_SIGNAL in signals):
-        confidence, signals = main_signal(confidence, signals, interval, main)
+        confidence, signals, level_is_confidence = main_signal(confidence, signals, interval, main)
     return Prediction(
         wire.prediction_id,
         wire.model,
@@ -142,6 +142,7 @@ def _prediction(wire: WirePrediction, at: int, main: str) -> Prediction:
         wire.reference,
         wire.chain_id,
         wire.step,
+        level_is_confidence,
     )
 
 

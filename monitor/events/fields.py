@@ -35,7 +35,7 @@ def prediction_of(fields: Mapping[str, object], rules: EventRules, latest_us: in
         for name, value in table(given.get("signals", {}), "signals", SIGNALS + 1).items()
     }
     confidence = share(given["confidence"], "confidence", _RANGE) if "confidence" in given else None
-    confidence, signals = main_signal(confidence, signals, interval, rules.main_signal)
+    confidence, signals, level_is_confidence = main_signal(confidence, signals, interval, rules.main_signal)
     probabilities = None
     if "probabilities" in given:
         classes = table(given["probabilities"], "probabilities", CLASSES)
@@ -57,6 +57,7 @@ def prediction_of(fields: Mapping[str, object], rules: EventRules, latest_us: in
         reference=text(given["reference"], "reference", TEXT_LENGTH) if "reference" in given else None,
         chain_id=text(given["chain_id"], "chain_id") if "chain_id" in given else None,
         step=whole(given["step"], "step", GREATEST_STEP) if "step" in given else None,
+        level_is_confidence=level_is_confidence,
     )
 
 
@@ -81,16 +82,17 @@ def label_of(fields: Mapping[str, object], rules: EventRules, latest_us: int) ->
 
 def main_signal(
     confidence: float | None, signals: dict[str, float], interval: Interval | None, name: str
-) -> tuple[float, dict[str, float]]:
+) -> tuple[float, dict[str, float], bool]:
     """The confidence, and the other signals: the one named as the main signal is taken out of `signals`.
 
     Where the main signal is not `confidence`, a field `confidence` is one of the others. An interval stands in with its
-    level. Raises BadInput where no confidence is left, or where two are given.
+    level, and the last value says so. Raises BadInput where no confidence is left, or where two are given.
     """
     if MAIN_SIGNAL in signals and confidence is not None:
         raise BadInput("signals.confidence must be absent where the field confidence is given", "schema")
     every = signals if confidence is None else {**signals, MAIN_SIGNAL: confidence}
     main = every.get(name)
+    stands_in = main is None and interval is not None
     if main is None and interval is not None:
         main = interval.level
     if main is None:
@@ -99,7 +101,7 @@ def main_signal(
     others = {other: value for other, value in every.items() if other != name}
     if len(others) > SIGNALS:
         raise BadInput(f"signals must hold at most {SIGNALS} values, got {len(others)}", "schema")
-    return main, others
+    return main, others, stands_in
 
 
 def ordered(interval: Interval) -> Interval:

@@ -72,6 +72,8 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     reference: str | None = None
     chain_id: str | None = None
     step: int | None = None
+    level_is_confidence: bool = False
+    """Whether no confidence was stated, so that the level of the interval stands in for it."""
 
 
 class LabelKind(IntEnum):

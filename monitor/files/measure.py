@@ -55,7 +55,8 @@ class Reader:
 
     rules: EventRules
     scheme: SegmentScheme
-    max_series: int
+    bound: SeriesBound
+    """Still empty."""
     is_primary: IsPrimary
 
 
@@ -64,8 +65,7 @@ def measure_events(
 ) -> Measured:
     """Join a file of predictions with a file of labels. The order of rows decides only between equal ids."""
     rules, scheme = reader.rules, _with_crosses(reader.scheme, wanted.slices)
-    bound = SeriesBound(reader.max_series, rules.main_signal)
-    meeting = Rendezvous(scheme, bound, reader.is_primary, rules.id_scope)
+    meeting = Rendezvous(scheme, reader.bound, reader.is_primary, rules.id_scope)
     predicted, labelled = files
     latest = 0
     fields = prediction_fields(rules, scheme, wanted.slices.dimensions)

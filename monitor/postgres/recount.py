@@ -21,6 +21,7 @@ from monitor.postgres.returned import PREDICTED, joined_rows, read_answer, shape
 from monitor.postgres.segment_sets import LabelSources
 from monitor.postgres.series import read_series
 from monitor.postgres.sketches import COLUMNS, read_stack
+from monitor.rolling.claims import DerivedBySet, derived_signals
 from monitor.rolling.deltas import Delta, decode, delta_of, merge, nothing
 from monitor.rolling.fanout import Route, by_series, route_names, routes
 from monitor.rolling.panes import DAY_HOURS, FOREVER, Span, hour_of, start_of
@@ -94,9 +95,9 @@ def recount(connection: Connection, main_signal: str) -> Recount:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         floor_at = read_floor(connection)
-        n_pairs, counted = _count_pairs(connection, floor_at)
-        n_deltas, waiting = _sum_waiting(connection)
         directory = _Directory(connection, main_signal)
+        n_pairs, counted = _count_pairs(connection, floor_at, directory.derived)
+        n_deltas, waiting = _sum_waiting(connection)
         panes = n_differences = 0
         kept: list[Difference] = []
         for span in _spans(hour_of(floor_at), counted):
@@ -111,13 +112,13 @@ def recount(connection: Connection, main_signal: str) -> Recount:
     return Recount(floor_at, n_pairs, panes, n_deltas, n_differences, tuple(kept))
 
 
-def _count_pairs(connection: Connection, floor_at: datetime) -> tuple[int, Delta]:
+def _count_pairs(connection: Connection, floor_at: datetime, derived: DerivedBySet) -> tuple[int, Delta]:
     """How many known predictions there are, and what they add up to."""
     sources = LabelSources(lambda _name: True)
     n, total, waiting = 0, nothing(), list[Delta]()
     for rows in _pairs(connection, floor_at):
         n += len(rows)
-        waiting.append(delta_of(rows, sources.groups(connection, rows.label.source)))
+        waiting.append(delta_of(rows, sources.groups(connection, rows.label.source), derived))
         if sum(map(len, waiting)) > len(total):
             total, waiting = merge(total, *waiting), []
     return n, merge(total, *waiting)
@@ -155,6 +156,7 @@ class _Directory:
         self._numbers = {stored.name: stored.id for stored in read_series(connection)}
         sets = connection.execute("SELECT id, key FROM segment_set").fetchall()
         self._sets: dict[int, SegmentKey] = {int(number): parse_key(key) for number, key in sets}
+        self.derived = derived_signals(self._sets.items())
         sources = connection.execute("SELECT id, name FROM label_source").fetchall()
         self._sources = {0: "", **{int(number): str(name) for number, name in sources}}
 

@@ -13,7 +13,8 @@ from monitor.postgres.arrays import BoolArray, JsonbArray, TextArray
 from monitor.postgres.counts import add_counts
 from monitor.postgres.database import Connection
 from monitor.rolling.bound import SeriesBound
-from monitor.rolling.rows import Int16s
+from monitor.rolling.claims import Derived, DerivedBySet, derived_signals
+from monitor.rolling.rows import Int16s, Int32s
 from monitor.rolling.segments import OTHER, SegmentKey, key_text, parse_key, segment_text
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('caldrift segment_set', 0))"
@@ -34,6 +35,13 @@ class SegmentSets:
         self._last = 0
         self._stored: dict[SegmentKey, int] = {}
         self._ids: dict[SegmentKey, int] = {}
+        self._derived: dict[int, Derived] = {}
+
+    def derived(self, connection: Connection, numbers: Int32s) -> DerivedBySet:
+        """The derived signals of the stored keys that have some; knows every number asked for."""
+        if len(numbers) and int(numbers.max()) > self._last:
+            self._learn(connection)
+        return self._derived
 
     def number(self, key: SegmentKey) -> int:
         """The number of a key that was in the last call of `resolve`."""
@@ -67,9 +75,13 @@ class SegmentSets:
         rows = connection.execute("SELECT id, key FROM segment_set WHERE id > %s ORDER BY id", (self._last,)).fetchall()
         for number, text in rows:
             key = parse_key(text)
-            self._stored[key] = int(number)
+            self._know(key, int(number))
             self._bound.learn(key)
-            self._last = int(number)
+
+    def _know(self, key: SegmentKey, number: int) -> None:
+        self._stored[key] = number
+        self._derived.update(derived_signals([(number, key)]))
+        self._last = max(self._last, number)
 
     def _insert(self, connection: Connection, keys: list[SegmentKey]) -> None:
         if not keys:
@@ -92,8 +104,7 @@ class SegmentSets:
         ).fetchall()
         numbers = {str(text): int(number) for number, text in rows}
         for key in keys:
-            self._stored[key] = numbers[key_text(key)]
-            self._last = max(self._last, self._stored[key])
+            self._know(key, numbers[key_text(key)])
 
 
 class LabelSources:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from monitor.events.rules import MAIN_SIGNAL
-from monitor.rolling.segments import OTHER, SegmentKey, SeriesName, segment_text, series_names
+from monitor.rolling.segments import CLASS, OTHER, SegmentKey, SeriesName, segment_text, series_names, signal_names
 
 MAX_SERIES: Final = 10_000
 
@@ -15,11 +15,13 @@ class SeriesBound:
     folded depends on what came before; what is stored with a prediction never changes afterwards.
     """
 
-    __slots__ = ("_counted", "_dimensions", "_known", "main_signal", "max_series")
+    __slots__ = ("_classes", "_counted", "_dimensions", "_known", "main_signal", "max_classes", "max_series")
 
-    def __init__(self, max_series: int = MAX_SERIES, main_signal: str = MAIN_SIGNAL) -> None:
+    def __init__(self, max_series: int = MAX_SERIES, main_signal: str = MAIN_SIGNAL, max_classes: int = 0) -> None:
         self.max_series = max_series
         self.main_signal = main_signal
+        self.max_classes = max_classes
+        self._classes: dict[str, set[str]] = {}
         self._known: set[SeriesName] = set()
         self._dimensions: set[tuple[str, str]] = set()
         self._counted = 0
@@ -31,27 +33,43 @@ class SeriesBound:
     def learn(self, key: SegmentKey) -> None:
         """Take a stored key as it is."""
         self._dimensions.update((key.model, name) for name, _ in key.dims)
+        self._classes.setdefault(key.model, set()).update(filter(_is_class, key.derived or ()))
         for name in self._names(key) - self._known:
             self._known.add(name)
             self._counted += not _is_other(name)
 
     def admit(self, key: SegmentKey) -> tuple[SegmentKey, int]:
         """The key to store, and how many of its values were folded to make it fit. It counts as learnt."""
-        folded, changes = key, 0
-        if not self._fits(key):
-            folded, changes = self._fold(key)
+        folded, changes = self._fold_classes(key)
+        if not self._fits(folded):
+            folded, more = self._fold(folded)
+            changes += more
         self.learn(folded)
         return folded, changes
 
+    def _fold_classes(self, key: SegmentKey) -> tuple[SegmentKey, int]:
+        """The key with classes past the bound of its model as the class of all others."""
+        known = self._classes.get(key.model, set())
+        new = [name for name in key.derived or () if _is_class(name) and name not in known]
+        past = new[max(0, self.max_classes - len(known)) :]
+        if not past:
+            return key, 0
+        kept = {CLASS + OTHER, *(key.derived or ())}.difference(past)
+        return key._replace(derived=tuple(sorted(kept))), len(past)
+
     def _names(self, key: SegmentKey) -> set[SeriesName]:
-        return {name for signal in range(len(key.signals) + 1) for name in series_names(key, signal, self.main_signal)}
+        signals = range(len(signal_names(key, self.main_signal)))
+        return {name for signal in signals for name in series_names(key, signal, self.main_signal)}
 
     def _fits(self, key: SegmentKey) -> bool:
         new = sum(not _is_other(name) for name in self._names(key) - self._known)
         return new == 0 or self._counted + new <= self.max_series
 
     def _fold(self, key: SegmentKey) -> tuple[SegmentKey, int]:
-        """The key with every value that would need a new series folded; the main signal's series decide first."""
+        """The key with every value that would need a new series folded; the main signal's series decide first.
+
+        Derived signals that would need one are left out: folded into another they would answer for its events.
+        """
         known_model = self._knows(key.model, self.main_signal, {})
         model = key.model if known_model else OTHER
         dims = tuple(self._folded_value(model, *pair) for pair in key.dims)
@@ -59,10 +77,15 @@ class SeriesBound:
         version = key.model_version if known_model else None
         plain = SegmentKey(model, version, tuple(sorted(set(dims))), (), crosses)
         signals = tuple(name if self._knows_signal(plain, name) else OTHER for name in key.signals)
-        changes = int(not known_model)
+        derived = (
+            None if key.derived is None else tuple(name for name in key.derived if self._knows_signal(plain, name))
+        )
+        changes = int(not known_model) + len(key.derived or ()) - len(derived or ())
         for before, after in ((key.signals, signals), (key.dims, dims), (key.crosses, crosses)):
             changes += sum(one != other for one, other in zip(before, after, strict=True))
-        return plain._replace(signals=signals), changes
+        return key._replace(
+            model=model, model_version=version, dims=plain.dims, signals=signals, crosses=crosses, derived=derived
+        ), changes
 
     def _knows_signal(self, key: SegmentKey, signal: str) -> bool:
         names = series_names(key._replace(signals=(signal,)), 1, self.main_signal)
@@ -82,5 +105,9 @@ class SeriesBound:
         return SeriesName(model, signal, segment_text(segment)) in self._known
 
 
+def _is_class(name: str) -> bool:
+    return name.startswith(CLASS) and name != CLASS + OTHER
+
+
 def _is_other(name: SeriesName) -> bool:
-    return OTHER in (name.model, name.signal) or f'"{OTHER}"' in name.segment
+    return name.model == OTHER or name.signal in {OTHER, CLASS + OTHER} or f'"{OTHER}"' in name.segment

@@ -13,9 +13,10 @@ import numpy as np
 from monitor.calibration.cells import cell_index, delay_bucket, fixed
 from monitor.calibration.sketch import DELAY_ROWS, ROWS, DelayRow, Row, contributions
 from monitor.errors import BadInput
+from monitor.events.messages import LabelKind
+from monitor.rolling.claims import Claims, DerivedBySet, claims_of
 from monitor.rolling.columns import Integers, Part, added_up, from_bytes, to_bytes
-from monitor.rolling.outcomes import incomparable, outcomes
-from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, LabelColumns
+from monitor.rolling.rows import NO_LABEL, Floats, Int16s, Int32s, Int64s, JoinedRows, LabelColumns
 
 HOUR_US: Final = 3_600_000_000
 VERSION: Final = 2
@@ -29,6 +30,7 @@ _LEVEL: Final = 1
 _LABEL_ROWS: Final = (Row.N, Row.C, Row.C2, Row.Y, Row.CY)
 _CELL_KEYS: Final = 5
 _DELAY_KEYS: Final = 5
+_NO_DERIVED: Final[DerivedBySet] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,27 +80,28 @@ def nothing() -> Delta:
     return _gathered([], [], {})
 
 
-def delta_of(rows: JoinedRows, groups: Int16s | None = None) -> Delta:
+def delta_of(rows: JoinedRows, groups: Int16s | None = None, derived: DerivedBySet = _NO_DERIVED) -> Delta:
     """What these rows add: +1 prediction where newly known, minus the replaced label, plus the new one.
 
     `groups` maps the id of a label source to its group, by index: 0 for a primary source, the id itself for any other;
-    by default `source` holds the group itself. A correction by another group moves the label from the old group to the
-    new. Counts `label_incomparable`, those of replaced labels subtracted. Exact: the order of batches does not matter.
+    by default `source` holds the group itself. `derived` holds the derived signals of the segment sets that have some.
+    A correction by another group moves the label from the old group to the new. Counts `label_incomparable`, those of
+    replaced labels subtracted. Exact: the order of batches does not matter.
     """
-    cells = _Cells(rows)
-    outcome = outcomes(rows, rows.label)
-    counts = {"label_incomparable": incomparable(rows.label, outcome)}
+    cells = _Cells(rows, claims_of(rows, derived))
+    outcome = cells.claims.outcomes(rows, rows.label)
+    counts = {"label_incomparable": cells.incomparable(rows.label, outcome)}
     group = _groups(rows.label, groups)
     parts = [cells.labelled(outcome, rows.label, group, 1)]
     if rows.new_predictions:
         parts.append(cells.predicted())
-    delays = [_delays(rows, rows.label, outcome, group, 1)]
+    delays = [cells.delays(outcome, rows.label, group, 1)]
     if rows.previous is not None:
-        replaced = outcomes(rows, rows.previous)
-        counts["label_incomparable"] -= incomparable(rows.previous, replaced)
+        replaced = cells.claims.outcomes(rows, rows.previous)
+        counts["label_incomparable"] -= cells.incomparable(rows.previous, replaced)
         old_group = _groups(rows.previous, groups)
         parts.append(cells.labelled(replaced, rows.previous, old_group, -1))
-        delays.append(_delays(rows, rows.previous, replaced, old_group, -1))
+        delays.append(cells.delays(replaced, rows.previous, old_group, -1))
     return _gathered(parts, delays, counts)
 
 
@@ -120,19 +123,21 @@ def without_panes(delta: Delta) -> Delta:
 
 
 class _Cells:
-    """The cells of every signal of the rows, flat: row by row, of each row every signal that it has."""
+    """The cells of every claim of the rows."""
 
-    def __init__(self, rows: JoinedRows) -> None:
-        every = np.column_stack([rows.confidence, rows.signals]) if rows.signals.shape[1] else rows.confidence[:, None]
-        row, signal = np.nonzero(~np.isnan(every))
-        self.row: Int64s = row
-        self.confidence: Floats = every[row, signal]
+    def __init__(self, rows: JoinedRows, claims: Claims) -> None:
+        self.claims = claims
+        self._rows = rows
+        row = claims.row
         self.keys: list[Int64s] = [
             rows.segment_set[row].astype(np.int64),
-            signal,
+            claims.signal,
             rows.predicted_us[row] // HOUR_US,
-            cell_index(self.confidence).astype(np.int64),
+            cell_index(claims.confidence).astype(np.int64),
         ]
+        # Where no outcome is derived all signals share that of the answer: one claim, the main one, counts for all.
+        self._delayed = claims.is_derived[row] | (claims.signal == 0)
+        self._delay_signal = np.where(claims.is_derived[row], claims.signal, EVERY_SIGNAL)
 
     def predicted(self) -> Part:
         """One prediction a cell, in the primary group."""
@@ -142,13 +147,12 @@ class _Cells:
 
     def labelled(self, outcome: Floats, label: LabelColumns, group: Int16s, sign: int) -> Part:
         """What the labels with an outcome add, or with the sign -1 take away."""
-        y = outcome[self.row]
-        known = ~np.isnan(y)
+        known = ~np.isnan(outcome)
         kept = slice(None) if known.all() else np.flatnonzero(known)
-        row = self.row[kept]
+        row = self.claims.row[kept]
         sums = contributions(
-            self.confidence[kept],
-            y[kept],
+            self.claims.confidence[kept],
+            outcome[kept],
             predicted=np.zeros(len(row), np.bool_),
             propensity=None if label.propensity is None else label.propensity[row],
         )
@@ -158,17 +162,24 @@ class _Cells:
             place: sums[place] if sign > 0 else -sums[place] for place in added
         }
 
+    def delays(self, outcome: Floats, label: LabelColumns, group: Int16s, sign: int) -> Part:
+        """What the delays of the labels with an outcome add, or with the sign -1 take away."""
+        kept = np.flatnonzero(self._delayed & ~np.isnan(outcome))
+        segment_set, _, pane, _ = (column[kept] for column in self.keys)
+        row = self.claims.row[kept]
+        bucket = delay_bucket(label.labelled_us[row] - self._rows.predicted_us[row])
+        keys = (segment_set, self._delay_signal[kept], group[row], pane, bucket)
+        return keys, {DelayRow.N: np.full(len(kept), sign, np.int64), DelayRow.Y: sign * fixed(outcome[kept])}
+
+    def incomparable(self, label: LabelColumns, outcome: Floats) -> int:
+        """How many labels say something that can be compared with no claim of their prediction."""
+        speaks = (label.kind != NO_LABEL) & (label.kind != LabelKind.RETRACTION)
+        speaks[self.claims.row[~np.isnan(outcome)]] = False
+        return int(np.count_nonzero(speaks))
+
 
 def _groups(label: LabelColumns, groups: Int16s | None) -> Int16s:
     return label.source if groups is None else groups[label.source]
-
-
-def _delays(rows: JoinedRows, label: LabelColumns, outcome: Floats, group: Int16s, sign: int) -> Part:
-    kept = np.flatnonzero(~np.isnan(outcome))
-    bucket = delay_bucket(label.labelled_us[kept] - rows.predicted_us[kept])
-    signal = np.full(len(kept), EVERY_SIGNAL, np.int16)
-    keys = (rows.segment_set[kept], signal, group[kept], rows.predicted_us[kept] // HOUR_US, bucket)
-    return keys, {DelayRow.N: np.full(len(kept), sign, np.int64), DelayRow.Y: sign * fixed(outcome[kept])}
 
 
 def _gathered(cells: Sequence[Part], delays: Sequence[Part], counts: Mapping[str, int]) -> Delta:

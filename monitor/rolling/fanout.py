@@ -9,7 +9,7 @@ from monitor.events.rules import MAIN_SIGNAL
 from monitor.rolling.columns import Integers
 from monitor.rolling.deltas import EVERY_SIGNAL, Delta
 from monitor.rolling.rows import Int64s
-from monitor.rolling.segments import SegmentKey, SeriesName, series_names
+from monitor.rolling.segments import SegmentKey, SeriesName, series_names, signal_names
 from monitor.rolling.stacks import Stack, code, gather
 
 Route: TypeAlias = tuple[int, int]
@@ -29,7 +29,8 @@ def routes(delta: Delta) -> set[Route]:
 
 def route_names(key: SegmentKey, main_signal: str = MAIN_SIGNAL, source_group: str = "") -> list[list[SeriesName]]:
     """The series of one route by name: a list for each signal, the main one first. Source 0 is the group ''."""
-    return [series_names(key, signal, main_signal, source_group) for signal in range(len(key.signals) + 1)]
+    signals = range(len(signal_names(key, main_signal)))
+    return [series_names(key, signal, main_signal, source_group) for signal in signals]
 
 
 def by_series(delta: Delta, directory: Directory) -> Stack:

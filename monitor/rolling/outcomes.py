@@ -1,30 +1,27 @@
-"""Outcomes: was a prediction right, given its label? A pure function of what is stored, for first labels and old."""
+"""Outcomes: was an answer right, given its label? A pure function of what is stored, for first labels and old ones."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from monitor.events.messages import LabelKind
-from monitor.rolling.rows import NO_LABEL, Floats, JoinedRows, LabelColumns
+from monitor.rolling.rows import Floats, JoinedRows, LabelColumns
 
 
 def outcomes(rows: JoinedRows, label: LabelColumns) -> Floats:
-    """The outcome of each row under a label, (n,) in 0..1; NaN without a label, after a retraction, or if incomparable.
+    """The outcome of each row's answer, (n,) in 0..1; NaN without a label, after a retraction, or if incomparable.
 
     CORRECT: what the label says. LABEL: 1 where its text equals the answer, else 0; the answer is `predicted`, or the
     most probable class. VALUE: 1 inside the interval, ends included, else 0. A label that does not fit its prediction
-    (a value without an interval, a text without an answer) is incomparable. The same holds for every signal of a row.
+    (a value without an interval, a text without an answer) is incomparable.
     """
     correct = label.kind == LabelKind.CORRECT
     if correct.all():
         return label.number
     outcome = np.where(correct, label.number, np.nan)
     values = label.kind == LabelKind.VALUE
-    if values.any() and rows.interval is not None:
-        low, high = rows.interval[:, 0], rows.interval[:, 1]
-        known = values & ~np.isnan(low)
-        inside = (low[known] <= label.number[known]) & (label.number[known] <= high[known])
-        outcome[known] = inside
+    if values.any():
+        outcome[values] = inside(rows, label)[values]
     for row in np.flatnonzero(label.kind == LabelKind.LABEL).tolist():
         given = answer(rows, row)
         if given is not None:
@@ -33,10 +30,12 @@ def outcomes(rows: JoinedRows, label: LabelColumns) -> Floats:
     return outcome
 
 
-def incomparable(label: LabelColumns, outcome: Floats) -> int:
-    """How many labels say something that cannot be compared with their prediction."""
-    silent = (label.kind == NO_LABEL) | (label.kind == LabelKind.RETRACTION)
-    return int(np.count_nonzero(np.isnan(outcome) & ~silent))
+def inside(rows: JoinedRows, label: LabelColumns) -> Floats:
+    """Whether the number of the label lies inside each row's interval, ends included: 1 or 0, NaN without one."""
+    if rows.interval is None:
+        return np.full(len(rows), np.nan)
+    low, high = rows.interval[:, 0], rows.interval[:, 1]
+    return np.where(np.isnan(low), np.nan, (low <= label.number) & (label.number <= high))
 
 
 def answer(rows: JoinedRows, row: int) -> str | None:

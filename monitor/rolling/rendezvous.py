@@ -16,6 +16,7 @@ from monitor.events.messages import IdScope, Label, Prediction
 from monitor.rolling.arrivals import NONE, IsPrimary, LabelArrivals, PredictionArrivals, dense
 from monitor.rolling.batches import LabelBatch, PredictionColumns, label_batch, prediction_columns
 from monitor.rolling.bound import SeriesBound
+from monitor.rolling.claims import derived_signals
 from monitor.rolling.deltas import HOUR_US, Delta, delta_of, merge, nothing, without_panes
 from monitor.rolling.fanout import by_series, route_names, routes
 from monitor.rolling.panes import Span
@@ -97,10 +98,10 @@ class Rendezvous:
         winner, counts = labels.winners(of_label, n_groups)
         kept = np.sort(first[first != NONE])
         label_of_row = winner[of_prediction[kept]]
-        delta = nothing()
+        delta, derived = nothing(), derived_signals(enumerate(self._keys))
         for place in range(0, len(kept), CHUNK):
             some = slice(place, place + CHUNK)
-            part = delta_of(predictions.rows(kept[some], labels.columns(label_of_row[some])))
+            part = delta_of(predictions.rows(kept[some], labels.columns(label_of_row[some])), derived=derived)
             delta = merge(delta, part if by_pane else without_panes(part))
         counts |= predictions.repeated(of_prediction, first)
         counts["orphan_label"] = int(np.count_nonzero((winner != NONE) & (first == NONE)))

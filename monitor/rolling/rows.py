@@ -61,7 +61,7 @@ class JoinedRows:
     probabilities: Sequence[Mapping[str, float] | None] | None = None
     """n tables class -> probability; None where no row has one."""
     interval: Floats | None = None
-    """(n, 2 or 3) low, high(, level), NaN for none; None where no row has one."""
+    """(n, 3) low, high, level, NaN for none; None where no row has one."""
 
     def __len__(self) -> int:
         return len(self.confidence)

@@ -9,9 +9,17 @@ from typing import Final, NamedTuple
 from monitor.errors import BadInput
 from monitor.events.messages import NAME_LENGTH, Prediction
 from monitor.events.rules import MAIN_SIGNAL
+from monitor.rolling.agreement import Agreement
 
 OTHER: Final = "__other__"
 """Stands for values past the bound on series, and for text where a dimension with cut points wants a number."""
+
+INTERVAL: Final = "interval"
+"""The derived signal of a stated interval: its level, and whether the truth lies inside."""
+TOP_LABEL: Final = "top_label"
+"""The derived signal of the most probable class: its probability, and whether it is the right one."""
+CLASS: Final = "class:"
+"""Begins the names of the derived signals of single classes: their probability, and whether each is the right one."""
 
 EVENT_FIELDS: Final = ("model_version", "predicted", "step")
 """Fields of the prediction itself that a dimension may read, where `segments` has none of that name."""
@@ -69,6 +77,11 @@ class SegmentKey(NamedTuple):
     """Names of the extra signals, in the order of the stored array; ascending, but for names folded to OTHER."""
     crosses: tuple[tuple[tuple[str, str], ...], ...] = ()
     """Declared crosses that apply, each as its (dimension, value) pairs, ascending."""
+    derived: tuple[str, ...] | None = None
+    """Names of the derived signals, ascending; their numbers follow those of `signals`. None where the prediction has
+    neither interval nor probabilities, and for all that were stored before there were derived signals."""
+    level_is_confidence: bool = False
+    """Whether the main signal is the level of the interval."""
 
 
 class SeriesName(NamedTuple):
@@ -89,6 +102,9 @@ class SegmentScheme:
     dimensions: tuple[Dimension, ...] = ()
     crosses: tuple[tuple[str, ...], ...] = ()
     main_signal: str = MAIN_SIGNAL
+    classes: bool = False
+    """Whether each class of `probabilities` is a derived signal."""
+    agreements: tuple[Agreement, ...] = ()
     _by_source: dict[str, tuple[Dimension, ...]] = field(init=False, repr=False, compare=False)
     _of_event: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
@@ -109,7 +125,10 @@ class SegmentScheme:
                 break
         if self._of_event:
             values += tuple(self._place(name, getattr(prediction, name)) for name in self._of_event)
-        return prediction.model, prediction.model_version, tuple(segments), values, tuple(prediction.signals)
+        probabilities = prediction.probabilities
+        classes = tuple(sorted(probabilities)) if self.classes and probabilities else bool(probabilities)
+        derived = prediction.interval is None, prediction.level_is_confidence, classes, *self._quadrants(prediction)
+        return prediction.model, prediction.model_version, tuple(segments), values, tuple(prediction.signals), derived
 
     def _place(self, source: str, raw: str | float | None) -> Hashable:
         """What remains of a raw value once numbers have fallen between their cut points."""
@@ -130,10 +149,29 @@ class SegmentScheme:
                 for cross in self.crosses
                 if all(name in dims for name in cross)
             ),
+            self._derived(prediction),
+            prediction.level_is_confidence,
         )
 
+    def _quadrants(self, prediction: Prediction) -> list[str | None]:
+        """The quadrant of each declared agreement."""
+        if not self.agreements:
+            return []
+        stated = {**prediction.signals, self.main_signal: prediction.confidence}
+        return [agreement.quadrant(stated) for agreement in self.agreements]
+
+    def _derived(self, prediction: Prediction) -> tuple[str, ...] | None:
+        names = [INTERVAL] if prediction.interval is not None else []
+        if prediction.probabilities:
+            names.append(TOP_LABEL)
+            names += [CLASS + name for name in prediction.probabilities] if self.classes else []
+        if not names:
+            return None
+        stated = {self.main_signal, *prediction.signals}
+        return tuple(sorted(name for name in names if name not in stated))
+
     def _dims(self, prediction: Prediction) -> Iterator[tuple[str, str]]:
-        declared = {dimension.name for dimension in self.dimensions}
+        declared = {each.name for each in self.dimensions} | {each.dimension for each in self.agreements}
         for name, raw in prediction.segments.items():
             if isinstance(raw, str) and name not in self._by_source and name not in declared:
                 yield name, raw
@@ -144,6 +182,9 @@ class SegmentScheme:
             value = None if raw_value is None else dimension.value_of(raw_value)
             if value:
                 yield dimension.name, value[:NAME_LENGTH]
+        for agreement, quadrant in zip(self.agreements, self._quadrants(prediction), strict=True):
+            if quadrant is not None:
+                yield agreement.dimension, quadrant
 
     def unused_numbers(self, prediction: Prediction) -> frozenset[str]:
         """Numeric dimensions of this prediction that make no series for want of cut points; to be said once."""
@@ -159,16 +200,16 @@ def segments_of(key: SegmentKey) -> list[dict[str, str]]:
     return [dict(pairs) for pairs in dict.fromkeys([(), *((pair,) for pair in key.dims), *key.crosses])]
 
 
-def signal_name(key: SegmentKey, signal: int, main_signal: str = MAIN_SIGNAL) -> str:
-    """The name of a signal by its number: 0 is the main one, i the i-th of the key's extra signals."""
-    return main_signal if signal == 0 else key.signals[signal - 1]
+def signal_names(key: SegmentKey, main_signal: str = MAIN_SIGNAL) -> tuple[str, ...]:
+    """The names of the signals by their numbers: the main one, the key's extra signals, its derived ones."""
+    return main_signal, *key.signals, *(key.derived or ())
 
 
 def series_names(
     key: SegmentKey, signal: int, main_signal: str = MAIN_SIGNAL, source_group: str = ""
 ) -> list[SeriesName]:
     """The series that one signal of a prediction with this key feeds, one a segment."""
-    name = signal_name(key, signal, main_signal)
+    name = signal_names(key, main_signal)[signal]
     return [SeriesName(key.model, name, segment_text(segment), source_group) for segment in segments_of(key)]
 
 
@@ -203,17 +244,23 @@ def parse_segment(text: str) -> dict[str, str]:
 
 
 def key_text(key: SegmentKey) -> str:
-    """The canonical text of a segment key: equal texts are equal keys, and `parse_key` gives the key back."""
-    return json.dumps(key, ensure_ascii=False, separators=(",", ":"))
+    """The canonical text of a segment key: equal texts are equal keys, and `parse_key` gives the key back.
+
+    What says nothing at its end is left out, so keys without derived signals keep the texts that they had before.
+    """
+    said = key if key.level_is_confidence else key[:-1] if key.derived is not None else key[:-2]
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse_key(text: str) -> SegmentKey:
     """The segment key of its canonical text."""
-    model, version, dims, signals, crosses = json.loads(text)
+    model, version, dims, signals, crosses, *more = json.loads(text)
     return SegmentKey(
         model,
         version,
         tuple((name, value) for name, value in dims),
         tuple(signals),
         tuple(tuple((name, value) for name, value in cross) for cross in crosses),
+        tuple(more[0]) if more and more[0] is not None else None,
+        *more[1:],
     )

@@ -115,7 +115,8 @@ class Applier:
         self._sources = LabelSources(rules.is_primary)
         self._by_raw_key: dict[Hashable, int] = {}
         self._by_whole: dict[Hashable, int] = {}
-        self._whole_is_enough = not any(each.source in EVENT_FIELDS for each in rules.scheme.dimensions)
+        of_fields = any(each.source in EVENT_FIELDS for each in rules.scheme.dimensions)
+        self._whole_is_enough = not (of_fields or rules.scheme.classes or rules.scheme.agreements)
         self._unused_numbers: frozenset[str] = frozenset()
         self._floor_at, self._id_range = self._read_floor()
 
@@ -212,7 +213,9 @@ class Applier:
 
     def _delta(self, joined: Joined, counts: dict[str, int]) -> bytes | None:
         both = [rows for rows in (joined.predictions, joined.labels) if rows is not None]
-        deltas = [delta_of(rows, self._groups(rows)) for rows in both]
+        deltas = [
+            delta_of(rows, self._groups(rows), self._sets.derived(self.connection, rows.segment_set)) for rows in both
+        ]
         total = deltas[0] if len(deltas) == 1 else merge(*deltas)
         for name, n in total.counts.items():
             counts[name] = counts.get(name, 0) + n
@@ -227,7 +230,13 @@ class Applier:
 
     def _segment_sets(self, predictions: Sequence[Prediction], *, may_ask: bool) -> tuple[Int32s, bool]:
         """The number of each prediction's segment set, new ones stored first; and whether values may be numbers."""
-        whole = [(each.model, each.model_version, *each.signals, *each.segments.items()) for each in predictions]
+        whole = [
+            (
+                each.model, each.model_version, each.interval is None, each.level_is_confidence, not each.probabilities,
+                *each.signals, *each.segments.items(),
+            )
+            for each in predictions
+        ]  # fmt: skip
         numbers = list(map(self._by_whole.get, whole))
         if None not in numbers:
             return np.array(numbers, np.int32), False

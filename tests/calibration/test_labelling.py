@@ -142,6 +142,17 @@ def test_weighted_variance_is_that_of_drawing_the_weighted_labels() -> None:
     assert gap_half == pytest.approx(1.96 * np.std([each.signed_gap.value for each in values]), rel=0.12)
 
 
+def test_the_interval_of_ece_knows_that_the_labels_of_a_bin_are_a_matter_of_chance() -> None:
+    rng = np.random.default_rng(17)
+    found = []
+    for _ in range(300):
+        far = rng.random(200) < 0.5
+        outcome = (rng.random(200) < 0.05).astype(np.float64)
+        found.append(naive(sketch_of(np.where(far, 0.95, 0.05), outcome)).ece)
+    half = np.mean([each.interval[1] - each.value for each in found])
+    assert half == pytest.approx(1.96 * np.std([each.value for each in found]), rel=0.15)
+
+
 def correlation(score: Floats, labelled: Floats) -> float:
     return float(np.corrcoef(score, labelled)[0, 1])
 
@@ -207,7 +218,7 @@ def test_too_few_labels_are_no_estimate() -> None:
         post_stratified(sketch_of([0.5] * 50, [1.0] * 50, predicted=[False] * 50))
 
 
-def test_only_right_answers_are_not_certain() -> None:
+def test_only_right_and_only_wrong_answers_are_not_certain() -> None:
     sketch = sketch_of([1.0] * MIN_LABELS, [1.0] * MIN_LABELS, propensity=[0.5] * MIN_LABELS)
     for estimate in ESTIMATES:
         found = estimate(sketch)
@@ -215,3 +226,7 @@ def test_only_right_answers_are_not_certain() -> None:
         assert 0.6 < found.accuracy.interval[0] < 0.95
         assert found.signed_gap.interval[1] > 0.05
         assert found.ece.interval[1] > 0.02
+        wrong = estimate(sketch_of([0.0] * MIN_LABELS, [0.0] * MIN_LABELS, propensity=[0.5] * MIN_LABELS))
+        assert wrong.accuracy.value == 0
+        assert 0.05 < wrong.accuracy.interval[1] < 0.4
+        assert wrong.signed_gap.interval[0] < -0.05

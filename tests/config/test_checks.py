@@ -5,6 +5,7 @@ import pytest
 from monitor.config.loading import load_settings
 from monitor.errors import BadSettings
 
+GOOD = "confidence >= 0.9"
 CASES = [
     (
         {"kafka.labels_topic": "predictions"},
@@ -56,6 +57,21 @@ CASES = [
         "segments.crosses.1: must differ from the crosses before it, got b, a again",
     ),
     ({"segments.crosses": '[["a", "a"]]'}, "segments.crosses.0: must name each dimension once, got a, a"),
+    *(
+        (
+            {"segments.agreements": f'[["{GOOD}", "{wrong}"]]'},
+            f'segments.agreements.0: must be two signals with thresholds from 0 to 1, as "{GOOD}", got "{wrong}"',
+        )
+        for wrong in ("consistency", "consistency >= 1.5", ">= 0.5", "consistency > 0.5", "a >= b", "a >= nan")
+    ),
+    (
+        {"segments.agreements": '[["a >= 0.9", "a >= 0.5"]]'},
+        "segments.agreements.0: must name two different signals, got a and a",
+    ),
+    (
+        {"segments.agreements": '[["a >= 0.9", "b >= 0.5"], ["b >= 0.9", "a >= 0.5"], ["a >= 0", "b >= 1"]]'},
+        "segments.agreements.2: must differ from the pairs before it, got a and b again",
+    ),
     ({"windows.lengths": "0s,1d"}, "windows.lengths.0: must be a whole number of hours, got 0s"),
     ({"windows.lengths": "24h,1d"}, "windows.lengths.1: must differ from the lengths before it, got 1d again"),
     ({"windows.maturity": "30m"}, "windows.maturity: must be a whole number of hours, got 30m"),

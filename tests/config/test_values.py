@@ -11,6 +11,7 @@ from monitor.config.sections import Settings
 from monitor.errors import BadSettings
 from monitor.events.mapping import CONTAINERS, FIELDS
 from monitor.events.rules import EventRules
+from monitor.rolling.agreement import Agreement
 from monitor.rolling.bound import MAX_SERIES
 from monitor.rolling.segments import Dimension, SegmentScheme
 
@@ -19,6 +20,7 @@ def test_without_settings_the_layers_below_have_their_own_defaults() -> None:
     assert values.event_rules(Settings()) == EventRules()
     assert values.segment_scheme(Settings()) == SegmentScheme()
     assert values.series_bound(Settings()).max_series == MAX_SERIES
+    assert values.series_bound(Settings()).max_classes == 0
     assert values.reading_settings(Settings()) == ReadingSettings()
     assert connections.kafka_access(Settings()).bootstrap_servers == ("localhost:9092",)
     assert connections.intake_settings(Settings()).topics == ("predictions", "labels")
@@ -40,6 +42,8 @@ segments.lang = "meta.language"
 model = "name"
 [segments]
 crosses = [["lang", "difficulty"]]
+agreements = [["confidence >= 0.9", "self>=consistency >= 0.5"]]
+max_classes = 7
 [segments.dimensions.difficulty]
 field = "prompt_tokens"
 cuts = [200, 1000]
@@ -56,7 +60,10 @@ lengths = ["7d", "36h"]
     assert values.segment_scheme(settings) == SegmentScheme(
         (Dimension("difficulty", "prompt_tokens", (200.0, 1000.0), ("easy", "medium", "hard")),),
         (("lang", "difficulty"),),
+        classes=True,
+        agreements=(Agreement("confidence", 0.9, "self>=consistency", 0.5),),
     )
+    assert values.series_bound(settings).max_classes == 7
     assert [(window.name, window.hours) for window in values.windows(settings)] == [
         ("36h", 36),
         ("7d", 168),

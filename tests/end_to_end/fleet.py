@@ -20,6 +20,8 @@ heartbeat_interval = "500ms"
 
 [segments]
 crosses = [["lang", "difficulty"], ["qset", "complete"]]
+agreements = [["confidence >= 0.9", "stated >= 0.5"]]
+max_classes = 5
 
 [segments.dimensions.difficulty]
 field = "prompt_tokens"

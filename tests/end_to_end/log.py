@@ -94,9 +94,11 @@ def _predictions(rng: random.Random, name: str) -> list[dict[str, Any]]:
     if rng.random() < 0.5:
         event["predicted"] = rng.choice(("yes", "no"))
     elif rng.random() < 0.5:
-        event["probabilities"] = {"yes": 0.7, "no": 0.3}
+        event["probabilities"] = rng.choice(({"yes": 0.7, "no": 0.3}, {"yes": 0.5, "no": 0.5}, {"maybe": 1 / 3}, {}))
     if rng.random() < 0.2:
-        event["interval"] = {"low": -1.5, "high": 2.0, "level": 0.9}
+        event["interval"] = {"low": -1.5, "high": 2.0, "level": rng.choice((0.9, 0.5))}
+        if rng.random() < 0.4:
+            del event["confidence"]
     copies = [event] * (2 if rng.random() < 0.1 else 1)
     if rng.random() < 0.03:
         copies = [*copies, event | {"confidence": 0.123}]

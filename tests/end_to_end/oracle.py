@@ -88,9 +88,11 @@ def _share(value: Any) -> float:
 
 
 def _prediction(body: dict[str, Any]) -> dict[str, Any]:
+    alone = "confidence" not in body and "interval" in body
     return body | {
         "at": _us(body["predicted_at"]),
-        "confidence": _share(body["confidence"]),
+        "confidence": body["interval"]["level"] if alone else _share(body["confidence"]),
+        "alone": alone,
         "model": str(body["model"]),
     }
 
@@ -110,21 +112,46 @@ def _outcome(prediction: dict[str, Any], label: tuple[Any, ...]) -> float | None
         return float(number)
     if kind == LABEL:
         chosen = prediction.get("predicted")
-        if chosen is None and "probabilities" in prediction:
-            chosen = max(prediction["probabilities"], key=prediction["probabilities"].__getitem__)
+        if chosen is None and prediction.get("probabilities"):
+            chosen = _top(prediction["probabilities"])
         return None if chosen is None else float(chosen == text)
-    if kind == VALUE and "interval" in prediction:
-        return float(prediction["interval"]["low"] <= number <= prediction["interval"]["high"])
     return None
+
+
+def _top(classes: dict[str, float]) -> str:
+    return min(classes, key=lambda name: (-classes[name], name))
+
+
+def _claims(prediction: dict[str, Any], label: tuple[Any, ...] | None) -> list[tuple[str, float, float | None]]:
+    """Every signal, its confidence and its outcome: each compared with its own event."""
+    kind, number, text = (None, 0.0, "") if label is None else (label[2], label[3], label[4].decode())
+    answered = None if label is None else _outcome(prediction, label)
+    interval, classes = prediction.get("interval"), prediction.get("probabilities")
+    inside = float(interval["low"] <= number <= interval["high"]) if interval and kind == VALUE else None
+    if kind == CORRECT and prediction["alone"] and not classes and "predicted" not in prediction:
+        inside = number
+    claims = [("confidence", prediction["confidence"], inside if prediction["alone"] else answered)]
+    claims += [(name, c, answered) for name, c in prediction.get("signals", {}).items()]
+    if interval:
+        claims.append(("interval", interval["level"], inside))
+    if classes:
+        top = _top(classes)
+        said = number if kind == CORRECT and prediction.get("predicted", top) == top else None
+        claims.append(("top_label", classes[top], float(text == top) if kind == LABEL else said))
+        claims += [(f"class:{name}", p, float(text == name) if kind == LABEL else None) for name, p in classes.items()]
+    return claims
 
 
 def _segments(prediction: dict[str, Any]) -> list[str]:
     raw = prediction.get("segments", {})
     lang = {"lang": raw["lang"]}
     difficulty = {"difficulty": next(name for cut, name in CUTS if raw["prompt_tokens"] < cut)}
-    return [
-        json.dumps(part, sort_keys=True, separators=(",", ":")) for part in ({}, lang, difficulty, lang | difficulty)
-    ]
+    parts = [{}, lang, difficulty, lang | difficulty]
+    if "stated" in prediction.get("signals", {}):
+        sure, stated = prediction["confidence"] >= 0.9 - 1e-9, prediction["signals"]["stated"] >= 0.5 - 1e-9
+        quadrant = {(True, True): "both_high", (True, False): "first_only", (False, True): "second_only"}
+        parts.append({"agreement:confidence~stated": quadrant.get((sure, stated), "both_low")})
+    return [json.dumps(part, sort_keys=True, separators=(",", ":")) for part in parts]
 
 
 def fixed(value: float, unit: float = 1e9) -> int:
@@ -163,10 +190,8 @@ def _tail(distance: float) -> int:
 
 
 def _count(cells: _Counts, prediction: dict[str, Any], label: tuple[Any, ...] | None) -> None:
-    signals = {"confidence": prediction["confidence"], **prediction.get("signals", {})}
-    outcome = None if label is None else _outcome(prediction, label)
     source = "complaint" if label is not None and label[5] == "complaint" else ""
-    for signal, confidence in signals.items():
+    for signal, confidence, outcome in _claims(prediction, label):
         for segment in _segments(prediction):
             at = (prediction["at"] // HOUR_US, cell_of(confidence))
             cells[prediction["model"], signal, segment, "", *at][0] += 1

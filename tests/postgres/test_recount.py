@@ -11,7 +11,9 @@ from monitor.postgres.database import Connection
 from monitor.postgres.panes import merge_days
 from monitor.postgres.recount import recount
 from monitor.postgres.retention import raise_floor
+from monitor.rolling.agreement import Agreement
 from monitor.rolling.deltas import Delta
+from monitor.rolling.segments import SegmentScheme
 from tests.postgres import traffic
 from tests.postgres.sessions import another
 from tests.postgres.traffic import NOW, START_US, ingest, make_room
@@ -39,6 +41,42 @@ def test_panes_and_waiting_deltas_are_what_the_pairs_say(either_layout: Connecti
     assert (only_waiting.panes, only_waiting.deltas) == (0, 2)
     assert (both.panes > 0, both.deltas) == (True, 2)
     assert (only_panes.pairs > 600, only_panes.deltas) == (True, 0)
+
+
+def test_the_recount_follows_derived_signals_classes_past_their_bound_and_agreements(connection: Connection) -> None:
+    scheme = SegmentScheme(classes=True, agreements=(Agreement("confidence", 0.5, "logprob", 0.5),))
+    ingest(connection, random.Random(3), scheme=scheme, max_classes=1)
+    evaluate(connection)
+    ingest(connection, random.Random(4), scheme=scheme, max_classes=1)
+    found = recount(connection, "confidence")
+    assert (found.differences, found.deltas) == ((), 2)
+    fed = connection.execute(
+        "SELECT DISTINCT signal FROM series JOIN pane ON id = series WHERE 0 < ANY (n) ORDER BY signal"
+    ).fetchall()
+    one, other = sorted(signal for (signal,) in fed if signal.startswith("class:"))
+    assert (one, other in {"class:x", "class:y"}) == ("class:__other__", True)
+    rest = [signal for (signal,) in fed if not signal.startswith("class:")]
+    assert rest == ["confidence", "interval", "logprob", "top_label"]
+    quadrants = connection.execute(
+        "SELECT DISTINCT segment ->> 'agreement:confidence~logprob' AS q FROM series ORDER BY q NULLS LAST"
+    ).fetchall()
+    assert [quadrant for (quadrant,) in quadrants] == ["both_high", "both_low", "first_only", "second_only", None]
+
+
+def test_predictions_from_before_there_were_derived_signals_stay_what_they_were(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(5)
+    with monkeypatch.context() as old:
+        old.setattr(SegmentScheme, "_derived", lambda *_: None)
+        ids = ingest(connection, chance)
+    evaluate(connection)
+    series = connection.execute("SELECT count(*) FROM series WHERE signal IN ('interval', 'top_label')").fetchone()
+    assert series == (0,)
+    ingest(connection, chance, ids=ids)
+    assert recount(connection, "confidence").differences == ()
+    evaluate(connection)
+    assert recount(connection, "confidence").differences == ()
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 import random
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from monitor.calibration.reading import ReadingSettings
 from monitor.events.messages import Interval, Label, LabelKind, Prediction
@@ -23,6 +25,7 @@ NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 READER = Reader("caldrift", "cluster")
 HOUR_US = 3_600_000_000
 START_US = round((NOW - timedelta(days=6)).timestamp()) * 1_000_000
+PLAIN = SegmentScheme()
 EVALUATION = Evaluation(
     windows=(window_named("1d"), window_named("all")),
     maturity=timedelta(0),
@@ -34,16 +37,18 @@ EVALUATION = Evaluation(
 
 def some_prediction(chance: random.Random, event_id: str) -> Prediction:
     optional = chance.random() < 0.5
+    level_is_confidence = optional and chance.random() < 0.3
     return Prediction(
         prediction_id=event_id,
         model=chance.choice(["a", "b"]),
         predicted_at=START_US + chance.randrange(120 * HOUR_US),
-        confidence=chance.choice([0.0, 0.3, 0.9, 1.0, chance.random()]),
+        confidence=0.9 if level_is_confidence else chance.choice([0.0, 0.3, 0.9, 1.0, chance.random()]),
         signals={"logprob": chance.random()} if optional else {},
         predicted=chance.choice(["x", "y"]) if chance.random() < 0.8 else None,
         probabilities={"x": 0.2, "y": 0.8} if optional else None,
         interval=Interval(0.0, 1.0, 0.9) if optional else None,
         segments={"lang": chance.choice(["de", "en"])},
+        level_is_confidence=level_is_confidence,
     )
 
 
@@ -68,13 +73,22 @@ def some_id(chance: random.Random) -> str:
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | chance.getrandbits(62)))
 
 
-def ingest(connection: Connection, chance: random.Random, n: int = 400) -> None:
-    """Two batches with everything that can happen to a pair, none of it in order."""
-    ids = [some_id(chance) for _ in range(n)]
+def ingest(
+    connection: Connection,
+    chance: random.Random,
+    n: int = 400,
+    *,
+    ids: Sequence[str] = (),
+    scheme: SegmentScheme = PLAIN,
+    max_classes: int = 0,
+) -> Sequence[str]:
+    """Two batches with everything that can happen to n pairs, or to those of `ids`, none of it in order."""
+    ids = ids or [some_id(chance) for _ in range(n)]
     predictions = [some_prediction(chance, each) for each in ids if chance.random() < 0.9]
-    labels = [some_label(chance, each) for each in chance.choices(ids, k=2 * n)]
+    labels = [some_label(chance, each) for each in chance.choices(ids, k=2 * len(ids))]
     topics = [("labels", 0), ("predictions", 0)]
-    rules = JoinRules(READER, SegmentScheme(), lambda: SeriesBound(1000), lambda name: name != "complaint")
+    bound = partial(SeriesBound, 1000, max_classes=max_classes)
+    rules = JoinRules(READER, scheme, bound, lambda name: name != "complaint")
     applier = Applier(connection, rules)
     for half in range(2):
         low = load(connection, READER, topics)
@@ -84,6 +98,7 @@ def ingest(connection: Connection, chance: random.Random, n: int = 400) -> None:
             labels[half::2],
         )
         applier.apply(batch, NOW)
+    return ids
 
 
 def evaluate(leader: Connection) -> None:

@@ -24,23 +24,31 @@ DAY_US: Final = 86_400_000_000
 shares = st.sampled_from([0.0, 0.1, 0.3, 0.1 + 0.2, 0.5, 0.9, 1 - 1e-9, 1.0]) | st.floats(0, 1)
 
 
+tables = st.sampled_from([{}, {"cat": 0.5, "dog": 0.5}, {"dog": 0.9, "cat": 0.1}, {"cow": 1 / 3}])
+
+
+@st.composite
+def _predictions(draw: st.DrawFn, name: str) -> Prediction:
+    interval = draw(st.none() | st.sampled_from([Interval(0.0, 2.0, 0.9), Interval(-1.0, -1.0, 0.5)]))
+    stands_in = interval is not None and draw(st.booleans())
+    return Prediction(
+        prediction_id=name,
+        model=draw(st.sampled_from(["m", "n"])),
+        predicted_at=draw(st.integers(0, 3 * DAY_US)),
+        confidence=interval.level if interval is not None and stands_in else draw(shares),
+        signals=draw(st.dictionaries(st.sampled_from(["x", "y", "interval"]), shares)),
+        predicted=draw(st.none() | st.sampled_from(["cat", "dog"])),
+        probabilities=draw(st.none() | tables),
+        interval=interval,
+        segments=draw(st.dictionaries(st.sampled_from(["lang", "tier"]), st.sampled_from(["u", "v"]))),
+        level_is_confidence=stands_in,
+    )
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[list[Prediction], list[Label]]:
     """At most one prediction an id, and any labels."""
-    predictions = [
-        Prediction(
-            prediction_id=name,
-            model=draw(st.sampled_from(["m", "n"])),
-            predicted_at=draw(st.integers(0, 3 * DAY_US)),
-            confidence=draw(shares),
-            signals=draw(st.dictionaries(st.sampled_from(["x", "y"]), shares)),
-            predicted=draw(st.none() | st.sampled_from(["cat", "dog"])),
-            probabilities=draw(st.none() | st.just({"cat": 0.5, "dog": 0.5}) | st.just({"dog": 0.9, "cat": 0.1})),
-            interval=draw(st.none() | st.just(Interval(0.0, 2.0, 0.9))),
-            segments=draw(st.dictionaries(st.sampled_from(["lang", "tier"]), st.sampled_from(["u", "v"]))),
-        )
-        for name in draw(st.sets(st.sampled_from(IDS)))
-    ]
+    predictions = [draw(_predictions(name)) for name in sorted(draw(st.sets(st.sampled_from(IDS))))]
     return predictions, draw(st.lists(labels, max_size=8))
 
 
@@ -177,8 +185,39 @@ def label_sums(c: float, y: float, propensity: float | None) -> list[int]:
     return plain + first + [fixed((w * w - 1) * factor, 1e3) for factor in (1.0, y, c)]
 
 
+Claim = tuple[str, float, float | None]
+"""The name of a signal, its confidence, and its outcome."""
+
+
+def claims(prediction: Prediction, label: Label | None, *, classes: bool = False) -> list[Claim]:
+    """Every signal that a prediction feeds once it is stored with its derived signals, with what each came to."""
+    interval, table = prediction.interval, prediction.probabilities or {}
+    kind = None if label is None else label.kind
+    stated = None if label is None or kind is LabelKind.VALUE else outcome(prediction, label)
+    inside = None
+    if interval is not None and label is not None and kind is LabelKind.VALUE:
+        inside = float(interval.low <= label.number <= interval.high)
+    elif label is not None and kind is LabelKind.CORRECT and prediction.level_is_confidence:
+        inside = label.number if prediction.predicted is None and not table else None
+    main = inside if prediction.level_is_confidence else stated
+    found: list[Claim] = [("confidence", prediction.confidence, main)]
+    found += [(name, c, stated) for name, c in prediction.signals.items()]
+    if interval is not None and "interval" not in prediction.signals:
+        found.append(("interval", interval.level, inside))
+    for name in table if classes else ():
+        y = float(label.text == name) if label is not None and kind is LabelKind.LABEL else None
+        found.append((f"class:{name}", table[name], y))
+    if table:
+        top = min(table, key=lambda name: (-table[name], name))
+        y = float(label.text == top) if label is not None and kind is LabelKind.LABEL else None
+        if label is not None and kind is LabelKind.CORRECT and prediction.predicted in {None, top}:
+            y = label.number
+        found.append(("top_label", table[top], y))
+    return found
+
+
 def outcome(prediction: Prediction, label: Label) -> float | None:
-    """Was the prediction right?"""
+    """Was the answer right?"""
     match label.kind:
         case LabelKind.RETRACTION:
             return None

@@ -4,14 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.rolling.bound import SeriesBound
-from monitor.rolling.segments import OTHER, SegmentKey, SeriesName, segments_of, series_names
+from monitor.rolling.fanout import route_names
+from monitor.rolling.segments import CLASS, INTERVAL, OTHER, TOP_LABEL, SegmentKey, SeriesName, segments_of
 
 values = st.sampled_from(["a", "b", "c", "d"])
 
 
-def some_key(model: str, dims: dict[str, str], signals: set[str], *, crossed: bool) -> SegmentKey:
+def some_key(
+    model: str, dims: dict[str, str], signals: set[str], derived: set[str] | None, *, crossed: bool
+) -> SegmentKey:
     pairs = tuple(sorted(dims.items()))
-    return SegmentKey(model, None, pairs, tuple(sorted(signals)), (pairs,) if crossed and len(pairs) > 1 else ())
+    crosses = (pairs,) if crossed and len(pairs) > 1 else ()
+    names = None if derived is None else tuple(sorted(derived))
+    return SegmentKey(model, None, pairs, tuple(sorted(signals)), crosses, names, bool(derived and INTERVAL in derived))
 
 
 keys = st.builds(
@@ -19,16 +24,17 @@ keys = st.builds(
     st.sampled_from(["m", "n", "o"]),
     st.dictionaries(st.sampled_from(["lang", "tier", "zone"]), values),
     st.sets(st.sampled_from(["x", "y"])),
+    st.none() | st.sets(st.sampled_from([INTERVAL, TOP_LABEL, "class:a", "class:b", "class:c"])),
     crossed=st.booleans(),
 )
 
 
 def names_of(key: SegmentKey) -> set[SeriesName]:
-    return {name for signal in range(len(key.signals) + 1) for name in series_names(key, signal)}
+    return {name for names in route_names(key) for name in names}
 
 
 def is_other(name: SeriesName) -> bool:
-    return OTHER in (name.model, name.signal) or OTHER in name.segment
+    return name.model == OTHER or name.signal.endswith(OTHER) or OTHER in name.segment
 
 
 @given(st.lists(keys), st.integers(1, 40))
@@ -60,21 +66,49 @@ def test_every_folding_is_counted_and_a_prediction_stays_in_as_many_signals(
         stored, folded = bound.admit(key)
         assert (folded == 0) == (stored == key)
         assert len(stored.signals) == len(key.signals)
+        assert (stored.derived is None) == (key.derived is None)
+        assert stored.level_is_confidence == key.level_is_confidence
+        assert {*(stored.derived or ())} <= {*(key.derived or ()), CLASS + OTHER}
         assert {} in segments_of(stored)
         assert len({tuple(sorted(segment.items())) for segment in segments_of(stored)}) == len(segments_of(stored))
 
 
 @given(st.lists(keys), st.integers(1, 40))
 def test_a_restart_decides_as_before(arriving: list[SegmentKey], most: int) -> None:
-    steady, restarted = SeriesBound(most), SeriesBound(most)
+    steady, restarted = SeriesBound(most, max_classes=2), SeriesBound(most, max_classes=2)
     stored: list[SegmentKey] = []
     for key in arriving:
-        restarted = SeriesBound(most)
+        restarted = SeriesBound(most, max_classes=2)
         for old in stored:
             restarted.learn(old)
         admitted = steady.admit(key)
         assert restarted.admit(key) == admitted
         stored.append(admitted[0])
+
+
+@given(st.lists(keys), st.integers(0, 3))
+def test_a_model_never_has_more_classes_than_its_bound_and_none_is_lost(arriving: list[SegmentKey], most: int) -> None:
+    bound = SeriesBound(max_classes=most)
+    own: dict[str, set[str]] = {}
+    for key in arriving:
+        stored, folded = bound.admit(key)
+        asked = {name for name in key.derived or () if name.startswith(CLASS)}
+        kept = {name for name in stored.derived or () if name.startswith(CLASS)} - {CLASS + OTHER}
+        own.setdefault(key.model, set()).update(kept)
+        assert folded == len(asked - kept)
+        assert (CLASS + OTHER in (stored.derived or ())) == (folded > 0)
+        assert {*(stored.derived or ())} - kept - {CLASS + OTHER} == {*(key.derived or ())} - asked
+        assert len(own[key.model]) == most or not folded
+    assert all(len(names) <= most for names in own.values())
+
+
+def test_derived_signals_past_the_bound_are_left_out_and_counted() -> None:
+    bound = SeriesBound(2)
+    assert bound.admit(SegmentKey("m", None, (), (), (), (INTERVAL,)))[1] == 0
+    key = SegmentKey("m", None, (), (), (), (INTERVAL, TOP_LABEL), level_is_confidence=True)
+    assert bound.admit(key) == (key._replace(derived=(INTERVAL,)), 1)
+    other = SegmentKey("n", None, (), (), (), (TOP_LABEL,))
+    assert bound.admit(other) == (SegmentKey(OTHER, None, (), (), (), ()), 2)
 
 
 def test_past_the_bound_new_values_share_one_series_of_their_dimension() -> None:

@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.calibration.sketch import Row, Sketch, empty, sketch_of
 from monitor.events.messages import Label, Prediction, label_order
@@ -14,7 +15,7 @@ from monitor.rolling.fanout import by_series, route_names, routes
 from monitor.rolling.rendezvous import Rendezvous, series_sketches
 from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName, segment_text, segments_of
 from monitor.rolling.stacks import code, sketches
-from tests.rolling.events import GROUPS, SOURCES, consistent, outcome, worlds
+from tests.rolling.events import GROUPS, SOURCES, claims, consistent, worlds
 
 SCHEME = SegmentScheme(crosses=(("lang", "tier"),))
 NAN = float("nan")
@@ -24,16 +25,17 @@ def is_primary(source: str | None) -> bool:
     return int(GROUPS[SOURCES.index(source)]) == 0
 
 
-def expected(predictions: list[Prediction], labels: list[Label], pane: bool) -> dict[tuple[SeriesName, int], Sketch]:
+def expected(
+    predictions: list[Prediction], labels: list[Label], pane: bool, scheme: SegmentScheme = SCHEME
+) -> dict[tuple[SeriesName, int], Sketch]:
     """A sketch for each series (and pane) from its own events, one list of events a series."""
     rows: defaultdict[tuple[SeriesName, int], list[tuple[float, float, bool, float, int]]] = defaultdict(list)
     for each in predictions:
         mine = [label for label in labels if label.prediction_id == each.prediction_id]
         label = max(mine, key=label_order) if mine else None
-        y = None if label is None else outcome(each, label)
         group = "" if label is None or is_primary(label.source) else str(label.source)
-        for signal, c in {"confidence": each.confidence, **each.signals}.items():
-            for segment in segments_of(SCHEME.segment_key(each)):
+        for signal, c, y in claims(each, label, classes=scheme.classes):
+            for segment in segments_of(scheme.segment_key(each)):
                 hour = each.predicted_at // 3_600_000_000 if pane else 0
                 place = SeriesName(each.model, signal, segment_text(segment)), hour
                 here = NAN if y is None or group else y
@@ -51,18 +53,20 @@ def expected(predictions: list[Prediction], labels: list[Label], pane: bool) -> 
     }  # fmt: skip
 
 
-def joined(predictions: list[Prediction], labels: list[Label]) -> Rendezvous:
-    rendezvous = Rendezvous(SCHEME, SeriesBound(), is_primary)
+def joined(predictions: list[Prediction], labels: list[Label], scheme: SegmentScheme = SCHEME) -> Rendezvous:
+    rendezvous = Rendezvous(scheme, SeriesBound(max_classes=9), is_primary)
     rendezvous.add_labels(labels)
     rendezvous.add_predictions(predictions)
     return rendezvous
 
 
-@given(worlds())
-def test_each_series_gets_what_sketching_its_own_events_gives(world: tuple[list[Prediction], list[Label]]) -> None:
+@given(worlds(), st.sampled_from([SCHEME, SegmentScheme(classes=True)]))
+def test_each_series_gets_what_sketching_its_own_events_gives(
+    world: tuple[list[Prediction], list[Label]], scheme: SegmentScheme
+) -> None:
     predictions, labels = world[0], consistent(world[1])
-    found = series_sketches(joined(predictions, labels).join(), "confidence")
-    assert found == {name: sketch for (name, _), sketch in expected(predictions, labels, pane=False).items()}
+    found = series_sketches(joined(predictions, labels, scheme).join(), "confidence")
+    assert found == {name: sketch for (name, _), sketch in expected(predictions, labels, False, scheme).items()}
 
 
 @given(worlds())

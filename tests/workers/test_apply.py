@@ -17,8 +17,10 @@ from monitor.postgres.dead_letters import read
 from monitor.postgres.joins import FenceLost
 from monitor.postgres.migration import upgrade
 from monitor.postgres.tables import TIME_ORDERED
+from monitor.rolling.segments import parse_key, signal_names
 from monitor.workers.apply import ATTEMPTS
 from tests.postgres.sessions import another
+from tests.rolling.events import claims
 from tests.workers.feeding import LABELS, NOW, NOW_US, PREDICTIONS, Feeder, total
 
 DAY_US = 86_400_000_000
@@ -77,29 +79,15 @@ def expected(told: Story) -> dict[str, int]:
         known = last.get(label.prediction_id)
         if known is None or label_order(label) > label_order(known):
             last[label.prediction_id] = label
-    outcomes = [outcome(first[name], label) for name, label in last.items() if name in first]
+    fed = {name: claims(each, last.get(name)) for name, each in first.items()}
+    outcomes = [each[0][2] for each in fed.values()]
     known_outcomes = [each for each in outcomes if each is not None]
     return {
         "n_pred": len(first),
         "n": len(known_outcomes),
         "sum_y": round(sum(known_outcomes) * UNIT),
-        "signals": sum(1 + len(each.signals) for each in first.values()),
+        "signals": sum(len(each) for each in fed.values()),
     }
-
-
-def outcome(prediction: Prediction, label: Label) -> float | None:
-    match label.kind:
-        case LabelKind.CORRECT:
-            return label.number
-        case LabelKind.LABEL:
-            answer = prediction.predicted
-            if answer is None and prediction.probabilities:
-                answer = "no"
-            return None if answer is None else float(answer == label.text)
-        case LabelKind.VALUE:
-            return None if prediction.interval is None else float(0 <= label.number <= 1)
-        case _:
-            return None
 
 
 def found(connection: Connection) -> dict[str, int]:
@@ -135,6 +123,32 @@ def test_any_order_repetition_and_batching_gives_the_same_integers(
         assert found(connection) == expected(told)
         totals.append(cells(connection))
     assert totals[0] == totals[1]
+
+
+def test_a_process_that_has_stored_none_of_the_keys_knows_their_derived_signals(connection: Connection) -> None:
+    interval = Interval(0.0, 1.0, 0.9)
+    with_interval = Prediction("a", "m", NOW_US, 0.4, interval=interval)
+    stands_in = Prediction("b", "m", NOW_US, 0.9, interval=interval, level_is_confidence=True)
+    plain, classes = Prediction("c", "m", NOW_US, 0.4), Prediction("d", "m", NOW_US, 0.4, probabilities={"no": 0.9})
+    Feeder(connection).feed([with_interval, stands_in, plain, classes])
+    labels = [Label(name, NOW_US, LabelKind.VALUE, 0.5) for name in "ab"]
+    Feeder(connection, 1).feed([], [*labels, Label("d", NOW_US, LabelKind.LABEL, text="no")])
+    Feeder(connection, 2).feed([], [Label("a", NOW_US, LabelKind.VALUE, 2.0, version=1)])
+    delta = total(connection)
+    keys = {int(number): parse_key(key) for number, key in connection.execute("SELECT id, key FROM segment_set")}
+    fed = {
+        (keys[number].level_is_confidence, signal_names(keys[number])[signal]): sums[[0, 1, 4]].tolist()
+        for number, signal, sums in zip(delta.segment_set.tolist(), delta.signal.tolist(), delta.sums.T, strict=True)
+        if keys[number].derived
+    }
+    assert fed == {
+        (False, "confidence"): [1, 1, UNIT],  # of d; a came to nothing there
+        (False, "interval"): [1, 1, 0],
+        (False, "top_label"): [1, 1, UNIT],
+        (True, "confidence"): [1, 1, UNIT],
+        (True, "interval"): [1, 1, UNIT],
+    }
+    assert len(keys) == 4
 
 
 def test_a_batch_waits_for_a_lock_as_long_as_it_takes(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
