@@ -76,6 +76,8 @@ def test_stakes_are_the_wanted_ones_wherever_no_outcome_could_ruin_them() -> Non
     stake = stakes(baselines, zeros + 1e12, zeros, zeros, zeros)
     assert stake[0, 1, 0, :2] == pytest.approx(np.array(SHIFTS[:2]) / 0.15)
     assert stake[0, 2, 1].max() == pytest.approx(MOST / 0.995)
+    as_many = stakes(baselines, zeros + 500, zeros, zeros, zeros + 500)
+    assert as_many[0, 1, 0, :2] == pytest.approx(np.array(SHIFTS[:2]) / 0.15 / 2)  # best where the mean is that unsure
 
 
 @pytest.mark.parametrize(("n", "held"), [(5, 60), (40, 150), (200, 1000), (400, 400)])
