@@ -7,7 +7,9 @@ BENCHES = {
     "ingest": ("bench.ingest", "Kafka to joined pairs and deltas, against the plain loop"),
     "evaluate": ("bench.evaluate", "from publishing to panes; the leader's memory with many series"),
     "readings": ("bench.readings", "every measure of thousands of series, against libraries on the raw rows"),
+    "coverage": ("bench.coverage", "how often intervals hold the truth; writes docs/interval-coverage.md"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
+    "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
     "peers": ("bench.peers.run", "the same events through Pathway, Bytewax and Quix Streams"),
 }
 
@@ -15,7 +17,7 @@ BENCHES = {
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
         for name, (_, meaning) in BENCHES.items():
-            print(f"python -m bench {name:10} {meaning}")
+            print(f"python -m bench {name:15} {meaning}")
         sys.exit(0 if len(sys.argv) < 2 else 2)
     module, _ = BENCHES[sys.argv[1]]
     importlib.import_module(module).main(sys.argv[2:])
