@@ -231,6 +231,14 @@ def test_a_key_is_its_text_parsed(world: tuple[list[Prediction], list[Label]], s
         assert by_raw.setdefault(scheme.raw_key(each), key) == key
 
 
+def test_a_confidence_that_was_stated_and_one_that_the_level_stands_in_for_are_told_apart() -> None:
+    stated = Prediction("a", "m", 0, 0.9, interval=INTERVAL)
+    stands_in = Prediction("b", "m", 0, 0.9, interval=INTERVAL, level_is_confidence=True)
+    for scheme in SCHEMES:
+        assert scheme.raw_key(stated) != scheme.raw_key(stands_in)
+        assert scheme.segment_key(stated) != scheme.segment_key(stands_in)
+
+
 def test_delays_of_derived_signals_are_those_of_their_own_labels() -> None:
     prediction = Prediction("a", "m", 0, 0.4, interval=INTERVAL)
     pairs = Pairs({"a": 0})
