@@ -130,7 +130,9 @@ def test_a_process_that_has_stored_none_of_the_keys_knows_their_derived_signals(
     with_interval = Prediction("a", "m", NOW_US, 0.4, interval=interval)
     stands_in = Prediction("b", "m", NOW_US, 0.9, interval=interval, level_is_confidence=True)
     plain, classes = Prediction("c", "m", NOW_US, 0.4), Prediction("d", "m", NOW_US, 0.4, probabilities={"no": 0.9})
-    Feeder(connection).feed([with_interval, stands_in, plain, classes])
+    feeder = Feeder(connection)
+    for each in (with_interval, stands_in, plain, classes):  # one by one, so that each finds those before it remembered
+        feeder.feed([each])
     labels = [Label(name, NOW_US, LabelKind.VALUE, 0.5) for name in "ab"]
     Feeder(connection, 1).feed([], [*labels, Label("d", NOW_US, LabelKind.LABEL, text="no")])
     Feeder(connection, 2).feed([], [Label("a", NOW_US, LabelKind.VALUE, 2.0, version=1)])
