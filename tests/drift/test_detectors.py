@@ -93,6 +93,15 @@ def test_under_confidence_warns_with_its_sign() -> None:
     assert (alarms[0].tier, alarms[0].sign) == ("warn", -1)
 
 
+def test_the_sign_of_a_warning_is_that_of_the_mean_gap_where_that_has_moved() -> None:
+    """Low confidences became under-confident: a flatter line, which alone would say over-confident at .9."""
+    rng = np.random.default_rng(6)
+    stream = [*panes(rng, 20), *panes(rng, 80, np.where(VALUES < 0.6, VALUES + 0.3, VALUES))]
+    first = fed(accepted(rng), stream, limits(1, page=0.0, warn=1e-6))[1][0]
+    assert (first.slope, first.intercept, first.sign) == (0.6, 0.4, -1)
+    assert first.size_interval[1] < 0
+
+
 @pytest.mark.parametrize("chance", [VALUES * 0.7, np.where(HIGH, 0.6, VALUES), np.full(len(VALUES), 0.5)])
 def test_a_stable_map_that_is_no_line_in_log_odds_stays_silent(chance: Floats) -> None:
     rng = np.random.default_rng(11)
@@ -104,6 +113,19 @@ def test_a_calibrated_series_stays_silent_for_a_year_of_days() -> None:
     rng = np.random.default_rng(7)
     _, alarms = fed(accepted(rng), panes(rng, 365), limits(1, page=1e-5, warn=1e-5))
     assert alarms == []
+
+
+def test_a_size_is_measured_from_what_was_before_the_drift() -> None:
+    """Not from a baseline that has grown with drifted panes."""
+    rng = np.random.default_rng(21)
+    chance = VALUES * 0.8
+    baseline, stream = accepted(rng, chance, n=400), panes(rng, 60, chance - 0.15)
+    first = fed(baseline, stream, limits(1, page=1e-6, warn=0.0))[1][0]
+    state, _ = fed(baseline, stream[: first.pane + 1], limits(1, page=0.0))
+    labels, residual = state.grown[0, 0]
+    assert (first.band, first.onset) == ("all", 0)
+    assert labels > 200
+    assert first.size == pytest.approx(residual / labels, rel=0.1)
 
 
 def test_a_gap_within_the_tolerance_never_pages_a_known_baseline() -> None:
