@@ -32,7 +32,7 @@ WIDTH: Final = sum(_WIDTHS)
 class State:
     """`page` (S, 4, 2, 4) and `warn` (S, 12): log(M + 1) of every bet by band, side and stake, and of every ratio.
 
-    `page_onset` (S, 4, 2, 4, 4) and `warn_onset` (S, 4, 12): pane, variance, labels, residual of the `Onset` of each.
+    `page_onset` (S, 4, 4, 2, 4) and `warn_onset` (S, 4, 12): pane, variance, labels, residual of the `Onset` of each.
     `grown` (S, 4, 2): labels and sum of residuals (expected minus outcome) fed since the baseline, by band. `excess`
     (S, 12): the sum of ratio - 1 over the same labels. `fed_until` int64 (S,): the last pane fed.
     """
