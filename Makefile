@@ -31,7 +31,7 @@ bench: $(READY)
 # What only CI promises: a missing part is a failure there, not a skipped test. The suites mostly wait, so two at a time.
 ci: export CI = true
 ci: check parts
-	$(MAKE) --jobs 2 --output-sync=target test test-real-kafka test-old-postgres test-libraries test-unprivileged
+	$(MAKE) --jobs 2 --keep-going --output-sync=target test test-real-kafka test-old-postgres test-libraries test-unprivileged
 
 parts: $(READY)
 	$(BIN)/python -m tests.real_kafka --fetch

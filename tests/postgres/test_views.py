@@ -38,7 +38,7 @@ def test_a_reading_bears_the_names_of_its_series(filled: Connection) -> None:
         " JOIN series_v1 AS s ON s.series = v.series AND s.model = v.model AND s.segment = v.segment"
     ).fetchall()
     assert {row[0] for row in rows} == {"a", "b"}
-    assert {row[1] for row in rows} == {"confidence", "logprob"}
+    assert {row[1] for row in rows} == {"confidence", "logprob", "interval", "top_label"}
     assert {row[3] for row in rows} == {"", "complaint"}
     assert all(row[0] == row[6] for row in rows)
 
