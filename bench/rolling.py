@@ -40,11 +40,12 @@ from bench.recounts import (
     simulated,
 )
 from bench.servers import postgres
-from monitor.calibration.bins import Bins, equal_width_of_columns
+from monitor.calibration.bins import Bins
 from monitor.calibration.cells import cell_index
 from monitor.calibration.closed_form import ManyBands, bands_of_many, eces
+from monitor.calibration.panel import bins_of_panel, panel_of
 from monitor.calibration.sketch import DELAY_ROWS, contributions
-from monitor.rolling.stacks import gather, no_sketches, plus
+from monitor.rolling.stacks import gather, no_sketches, plus, sketches
 
 CHECKED = 5  # corrections after which every contender's answer is looked at again
 
@@ -83,8 +84,7 @@ class Caldrift:
         return bands_of_many(self._bins(), 0.95)
 
     def _bins(self) -> Bins:
-        stack = self.stack
-        return equal_width_of_columns(stack.rows, stack.cells, stack.sums, SERIES, setting=(BINS, "right_closed"))
+        return bins_of_panel(panel_of([sketch for _, sketch in sketches(self.stack)]), BINS, "right_closed")
 
     @property
     def cells(self) -> float:

@@ -1,25 +1,11 @@
 """Exact sums by bin of confidence, for one sketch or for many at once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from monitor.calibration.cells import (
-    CELLS,
-    HIGH,
-    LOW,
-    RANK,
-    UNIT,
-    Edges,
-    FloatArray,
-    Int16Array,
-    Int64Array,
-    bin_of_cells,
-    position,
-)
+from monitor.calibration.cells import RANK, UNIT, Edges, FloatArray, Int16Array, Int64Array, bin_of_cells, position
 from monitor.calibration.sketch import Row, Sketch
 
 BINNED: Final = slice(Row.N, Row.Y + 1)
@@ -77,53 +63,6 @@ def equal_width(sketch: Sketch, count: int, edges: Edges) -> Bins:
     return grouped(bin_of_cells(count, edges)[sketch.cells], sketch.sums, count)
 
 
-def equal_width_of_many(sketches: Sequence[Sketch], count: int, edges: Edges) -> Bins:
-    """Sums by series and equal-width bin, shape (len(sketches), count)."""
-    if not sketches:
-        return Bins(*np.zeros((4, 0, count), dtype=np.int64))
-    return equal_width_of_columns(
-        np.repeat(np.arange(len(sketches), dtype=np.int64), [len(sketch.cells) for sketch in sketches]),
-        np.concatenate([sketch.cells for sketch in sketches]),
-        np.concatenate([sketch.sums[: Row.Y + 1] for sketch in sketches], axis=1),
-        len(sketches),
-        setting=(count, edges),
-    )
-
-
-def equal_width_of_columns(
-    rows: Int64Array, cells: Int16Array, sums: Int64Array, n_series: int, *, setting: tuple[int, Edges]
-) -> Bins:
-    """Sums by series and equal-width bin, shape (n_series, count), of many sketches held as columns.
-
-    rows int64 (t,) is the series of each column, 0..n_series - 1; cells int16 (t,); sums int64 (5 or more, t), rows as
-    in `Row`. Columns are ascending by (row, cell). `setting` is (count, edges).
-
-    A bin is a run of cells, and the log-spaced cells of the first and of the last bin are two runs more. So the sums
-    are added up run by run in one pass, whose cost is the number of cells, not of labels.
-    """
-    count, edges = setting
-    begins, bin_of_run = _runs(count, edges)
-    at = np.searchsorted(rows * CELLS + cells, (np.arange(n_series)[:, None] * CELLS + begins).ravel())
-    filled = np.flatnonzero(np.diff(at, append=len(cells)))
-    by_run = np.zeros((4, n_series, len(begins)), dtype=np.int64)
-    if len(filled):
-        for out, row in zip(by_run, sums[BINNED], strict=True):
-            out.reshape(-1)[filled] = np.add.reduceat(row, at[filled])
-    by_bin = by_run[:, :, :count]
-    for run in range(count, len(begins)):
-        by_bin[:, :, bin_of_run[run]] += by_run[:, :, run]
-    return Bins(*by_bin)
-
-
-@lru_cache(maxsize=64)
-def _runs(count: int, edges: Edges) -> tuple[Int64Array, tuple[int, ...]]:
-    """The first cell of each run of cells with one bin, in order of the index: the bins, then the log-spaced ends."""
-    of_cells = bin_of_cells(count, edges)[:HIGH]
-    begins = np.append(np.searchsorted(of_cells, np.arange(count)), [HIGH, LOW])
-    begins.setflags(write=False)
-    return begins, (*range(count), count - 1, 0)
-
-
 def equal_mass_bins(view: Ordered, count: int) -> Int64Array:
     """Which of `count` bins of nearly equal mass each cell belongs to, shape (k,), by the middle rank of the cell.
 
@@ -158,9 +97,3 @@ def equal_mass(view: Ordered, count: int) -> Bins:
 def ece_of(bins: Bins) -> float:
     """ECE of the bins of one sketch, shape (bins,), which hold at least one label."""
     return int(np.abs(bins.sum_c - bins.sum_y).sum()) / (int(bins.total) * UNIT)
-
-
-def mce_of(bins: Bins) -> float:
-    """MCE of the bins of one sketch, shape (bins,), which hold at least one label."""
-    used = bins.n > 0
-    return float((np.abs(bins.sum_c - bins.sum_y)[used] / (bins.n[used] * UNIT)).max())

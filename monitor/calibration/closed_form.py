@@ -38,11 +38,6 @@ def eces(bins: Bins) -> FloatArray:
     return np.asarray(np.abs(bins.sum_c - bins.sum_y).sum(axis=-1) / (bins.total * float(UNIT)))
 
 
-def signed_gaps(bins: Bins) -> FloatArray:
-    """Signed gap of each of S series: shape (S,), -1..1, positive means over-confident. Each holds a label."""
-    return np.asarray((bins.sum_c - bins.sum_y).sum(axis=-1) / (bins.total * float(UNIT)))
-
-
 def bands_of_many(bins: Bins, level: float) -> ManyBands:
     """What `uncertainty.ece_bands` draws, in closed form, for bins of shape (S, bins); each series holds a label."""
     ece = eces(bins)

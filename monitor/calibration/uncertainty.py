@@ -3,7 +3,6 @@
 Chance comes in as `rng`; `seeded` derives one from the counts alone, so two routes to one state print the same digits.
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -26,18 +25,6 @@ LARGE_VARIANCE: Final = 25.0
 def z_of(level: float) -> float:
     """The two-sided standard normal quantile of a confidence level in (0, 1): 1.96 of 0.95."""
     return NormalDist().inv_cdf((1 + level) / 2)
-
-
-def wilson(right: float, n: int, level: float) -> Interval:
-    """Wilson's score interval of a proportion, within 0..1 (Wilson 1927). `right` may be a fraction; n is at least 1.
-
-    Outcomes that are fractions vary less than the 0/1 outcomes assumed, so there the interval is a little wide.
-    """
-    z = z_of(level)
-    share, square = right / n, z * z / n
-    centre = (share + square / 2) / (1 + square)
-    half = z / (1 + square) * math.sqrt(share * (1 - share) / n + square / (4 * n))
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def seeded(sketch: Sketch) -> np.random.Generator:
