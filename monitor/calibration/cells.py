@@ -98,6 +98,8 @@ def _order() -> Int64Array:
 # floor(600 c) of every cell; an atom lies on it, the other cells above it.
 GRID_FLOOR: Final = _frozen(_grid_floor())
 IS_ATOM: Final = _frozen((np.arange(CELLS) % 2 == 0) & (np.arange(CELLS) < HIGH))
+# Where an atom lies, and the middle of the grid interval of any other cell.
+_PLACE: Final = (GRID_FLOOR + np.where(IS_ATOM, 0.0, 0.5)) / GRID
 # All cells in order of confidence, and the place of each cell in that order. (1 and 1199 are never used.)
 BY_CONFIDENCE: Final = _frozen(_order())
 RANK: Final = _frozen(np.argsort(BY_CONFIDENCE).astype(np.int64))
@@ -109,8 +111,8 @@ def position(cells: Int16Array, n: Int64Array, sum_c: Int64Array) -> FloatArray:
     All arrays have shape (k,); `sum_c` is in fixed point. A cell without labels that is no atom is placed at the
     middle of its grid interval. Never sum/n for an atom: 0.7999999 instead of 0.8 would move it over an edge.
     """
-    mean = np.divide(sum_c, n * float(UNIT), out=(GRID_FLOOR[cells] + 0.5) / GRID, where=n > 0)
-    return np.where(IS_ATOM[cells], GRID_FLOOR[cells] / GRID, mean)
+    placed: FloatArray = np.divide(sum_c, n * float(UNIT), out=_PLACE[cells], where=~IS_ATOM[cells] & (n > 0))
+    return placed
 
 
 @lru_cache(maxsize=64)
