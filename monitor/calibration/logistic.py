@@ -7,10 +7,9 @@ import numpy as np
 
 from monitor.calibration.cells import FloatArray, Int64Array
 from monitor.calibration.estimates import Estimates, around
+from monitor.calibration.odds import log_odds, logit, sigmoid
 from monitor.calibration.panel import Panel
 
-SLOPE_CLIP: Final = 0.005
-"""Confidences are clipped to [clip, 1 - clip]: a stated 1.0 that is wrong would else decide the fit alone."""
 NO_FIT: Final = "no slope: it needs two confidences, and right and wrong answers that overlap"
 FARTHEST: Final = 50.0
 """A slope or an intercept beyond it is that of answers which the confidence separates."""
@@ -64,18 +63,20 @@ class _Fit:
 
 
 def line(panel: Panel, level: float) -> Line:
-    """Slope and intercept by damped Newton steps; intervals from the Fisher information at the fit."""
-    p = np.clip(panel.position, SLOPE_CLIP, 1 - SLOPE_CLIP)
+    """Slope and intercept by damped Newton steps; intervals from the Fisher information at the fit.
+
+    They begin without a slope, at the log odds of being right: from there no step is too long.
+    """
     found = np.full((5, len(panel)), np.nan)
     fit = _Fit(
         np.arange(len(panel)),
         panel.starts,
         panel.series,
-        np.log(p / (1 - p)),
+        logit(panel.position),
         panel.n,
         panel.right,
         np.zeros(len(panel)),
-        _log_odds(panel),
+        log_odds(panel.total(panel.right_and_half) / (panel.labels + 1)),
     )
     for _ in range(_ITERATIONS):
         fit, ended = _step(fit)
@@ -91,12 +92,6 @@ def line(panel: Panel, level: float) -> Line:
     )
 
 
-def _log_odds(panel: Panel) -> FloatArray:
-    """(S,) where the steps begin: no slope, and the log odds of being right. From there no step is too long."""
-    right = panel.total(panel.right_and_half)
-    return np.asarray(np.log(right / (panel.labels + 1 - right)))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ended:
     done: np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -105,7 +100,7 @@ class _Ended:
 
 def _step(fit: _Fit) -> tuple[_Fit, _Ended]:
     """One Newton step of every series; done are those that stand still, and those that have no fit."""
-    chance = 1 / (1 + np.exp(-(fit.slope[fit.place] * fit.logit + fit.intercept[fit.place])))
+    chance = sigmoid(fit.slope[fit.place] * fit.logit + fit.intercept[fit.place])
     weight = fit.n * chance * (1 - chance)
     off = fit.right - fit.n * chance
     by_logit = weight * fit.logit

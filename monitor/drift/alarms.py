@@ -7,11 +7,11 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from monitor.calibration.cells import FloatArray, Int64Array
+from monitor.calibration.odds import log_odds
 from monitor.calibration.uncertainty import Interval, z_of
 from monitor.drift.bands import BANDS, PARTS, Band
 from monitor.drift.baseline import Baselines
 from monitor.drift.betting import SIDES, Bets
-from monitor.drift.odds import log_odds
 from monitor.drift.ratio import ALTERNATIVES
 from monitor.drift.recursion import Onset, log_mean
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from monitor.calibration.bins import ordered
 from monitor.calibration.cells import FloatArray, Int64Array
+from monitor.calibration.odds import logit, sigmoid
 from monitor.calibration.sketch import Row, Sketch
 from monitor.drift.bands import CUTS, PARTS, by_band, part_of
-from monitor.drift.odds import logit, sigmoid
 from monitor.drift.ratio import ALTERNATIVES, excess
 from monitor.errors import NotEnoughData, Refused
 

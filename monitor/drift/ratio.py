@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from monitor.calibration.cells import FloatArray
-from monitor.drift.odds import log_odds, sigmoid
+from monitor.calibration.odds import log_odds, sigmoid
 
 ALTERNATIVES: Final = (
     (1.0, -0.15), (1.0, -0.35), (1.0, -0.7), (1.0, -1.2), (1.0, 0.3), (0.8, 0.0),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.calibration.cells import FloatArray
+from monitor.calibration.odds import log_odds
 from monitor.drift.baseline import Baselines
 from monitor.drift.labels import Labels
-from monitor.drift.odds import log_odds
 from monitor.drift.ratio import ALTERNATIVES, ratio, tempered
 
 

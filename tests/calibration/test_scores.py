@@ -10,8 +10,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from monitor.calibration.figures import figures
-from monitor.calibration.logistic import SLOPE_CLIP
 from monitor.calibration.losses import recalibrated
+from monitor.calibration.odds import CLIP
 from monitor.calibration.panel import panel_of
 from monitor.calibration.sketch import Sketch, sketch_of
 from monitor.calibration.smooth import smooth_ece
@@ -59,7 +59,7 @@ def test_slope_and_intercept_are_those_of_a_logistic_regression(kind: str) -> No
     rng = np.random.default_rng(5)
     c, y = stream(kind, 3000, rng, gap=0.1)
     c = np.round(c * 600) / 600
-    p = np.clip(c, SLOPE_CLIP, 1 - SLOPE_CLIP)
+    p = np.clip(c, CLIP, 1 - CLIP)
     fitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(np.log(p / (1 - p))[:, None], y)
     assert value("calibration_slope", sketch_of(c, y)) == pytest.approx(fitted.coef_[0, 0], abs=1e-6)
     assert value("calibration_intercept", sketch_of(c, y)) == pytest.approx(fitted.intercept_[0], abs=1e-6)

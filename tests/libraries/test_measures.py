@@ -8,7 +8,7 @@ import relplot
 import statsmodels.api as sm
 from model_diagnostics.scoring import SquaredError, decompose
 
-from monitor.calibration.logistic import SLOPE_CLIP
+from monitor.calibration.odds import CLIP
 from monitor.calibration.sketch import sketch_of
 from monitor.calibration.uncertainty import z_of
 from tests.calibration.one import interval, value
@@ -62,7 +62,7 @@ def test_debiased_ece_is_near_that_of_uncertainty_calibration(kind: str, gap: fl
 @CASES
 def test_slope_intercept_and_their_intervals_are_those_of_statsmodels(kind: str, n: int, gap: float) -> None:
     c, y = pairs(kind, n, gap)
-    p = np.clip(c, SLOPE_CLIP, 1 - SLOPE_CLIP)
+    p = np.clip(c, CLIP, 1 - CLIP)
     fitted = sm.Logit(y, sm.add_constant(np.log(p / (1 - p)))).fit(disp=0)
     sketch, off = sketch_of(c, y), 2e-3 if n == 600 else 1e-3
     for place, name in enumerate(("calibration_intercept", "calibration_slope")):

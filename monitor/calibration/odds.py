@@ -7,11 +7,11 @@ import numpy as np
 from monitor.calibration.cells import FloatArray
 
 CLIP: Final = 0.005
-"""Confidences are clipped to [clip, 1 - clip] before their logit, as for the calibration slope."""
+"""Confidences are clipped to [clip, 1 - clip]: a stated 1.0 that is wrong would else decide a fit alone."""
 
 
 def logit(confidence: FloatArray) -> FloatArray:
-    """Log odds of confidences, which are clipped first."""
+    """Log odds of confidences, which are clipped first; finite."""
     return log_odds(np.clip(confidence, CLIP, 1 - CLIP))
 
 
