@@ -120,15 +120,14 @@ def _assembled(
     sketches: Sequence[Sketch], settings: ReadingSettings, subjects: Sequence[Subject], bands: _Bands | None
 ) -> list[Reading]:
     level = settings.confidence_level
-    labelled = [sketch for sketch in sketches if sketch.total(Row.N)]
+    rows = [_Row(sketch.total(Row.N_PRED), sketch.total(Row.N)) for sketch in sketches]
+    labelled = [sketch for sketch, row in zip(sketches, rows, strict=True) if row.n]
     table = _Table(figures(panel_of(labelled), settings.bins, settings.edges, level), settings) if labelled else None
-    shares = _Columns(_shares(sketches, level))
+    shares = _Columns(_shares(sketches, rows, level))
     readings, place = [], 0
-    for number, (sketch, subject) in enumerate(zip(sketches, subjects, strict=True)):
-        n = sketch.total(Row.N)
-        row = _Row()
+    for number, (sketch, row, subject) in enumerate(zip(sketches, rows, subjects, strict=True)):
         shares.fill(row, number)
-        if table is not None and n:
+        if table is not None and row.n:
             table.fill(row, place)
             place += 1
         else:
@@ -144,6 +143,8 @@ def _assembled(
 class _Row:
     """What is known of one series."""
 
+    n_predictions: int
+    n: int
     known: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
     null_band: dict[str, Interval] = field(default_factory=dict)
@@ -243,11 +244,11 @@ def _risk_coverage(found: Figures) -> list[list[RiskPoint]]:
     ]
 
 
-def _shares(sketches: Sequence[Sketch], level: float) -> dict[str, Estimates]:
+def _shares(sketches: Sequence[Sketch], rows: Sequence[_Row], level: float) -> dict[str, Estimates]:
     """What is known without labels: how many predictions have one, and how many are not confident."""
     confident = at_or_above(CONFIDENT)
-    predictions = np.array([sketch.total(Row.N_PRED) for sketch in sketches], np.float64)
-    labels = np.array([sketch.total(Row.N) for sketch in sketches], np.float64)
+    predictions = np.array([row.n_predictions for row in rows], np.float64)
+    labels = np.array([row.n for row in rows], np.float64)
     below = [int(sketch.sums[Row.N_PRED, ~confident[sketch.cells]].sum()) for sketch in sketches]
     return {
         "coverage": replace(share(labels, predictions, level), reason=NO_PREDICTIONS),
@@ -263,8 +264,7 @@ def _fill_delay(row: _Row, sketch: Sketch) -> None:
 
 
 def _reading(row: _Row, sketch: Sketch, settings: ReadingSettings, subject: Subject) -> Reading:
-    n = sketch.total(Row.N)
-    methods = METHODS | dict.fromkeys(BINNED_METHODS, row.method) if n else {}
+    methods = METHODS | dict.fromkeys(BINNED_METHODS, row.method) if row.n else {}
     if sketch.sums[Row.EXCESS_W].any():
         methods |= {"sampling": UNWEIGHTED}
     whole = Reading(
@@ -278,16 +278,16 @@ def _reading(row: _Row, sketch: Sketch, settings: ReadingSettings, subject: Subj
         window_end=subject.window_end,
         mature=subject.mature,
         bins_setting=BinsSetting(settings.bins, settings.edges),
-        n_predictions=sketch.total(Row.N_PRED),
-        n=n,
+        n_predictions=row.n_predictions,
+        n=row.n,
         intervals=row.intervals,
         null_band=row.null_band,
         confidence_level=settings.confidence_level,
         methods=methods,
         missing=row.missing,
-        not_enough_labels=n < settings.min_labels,
-        labels_needed=max(0, settings.min_labels - n),
-        above=[] if n else [Above(threshold, 0, None, None, None) for threshold in THRESHOLDS],
-        histogram=[] if n else [HistogramBin(*ends, 0.0, 0.0) for ends in HISTOGRAM_EDGES],
+        not_enough_labels=row.n < settings.min_labels,
+        labels_needed=max(0, settings.min_labels - row.n),
+        above=[] if row.n else [Above(threshold, 0, None, None, None) for threshold in THRESHOLDS],
+        histogram=[] if row.n else [HistogramBin(*ends, 0.0, 0.0) for ends in HISTOGRAM_EDGES],
     )
     return structs.replace(whole, **row.known, **row.lists)
