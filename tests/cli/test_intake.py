@@ -7,32 +7,19 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from monitor.cli.app import main
 from monitor.kafka.access import KafkaAccess
 from monitor.kafka.publisher import Publisher
 from monitor.postgres import offsets
 from monitor.postgres.database import Connection, connect
+from tests.cli.commands import Run
 from tests.embedded import Topics
 
 GOOD = b'{"prediction_id": "a", "model": "m", "predicted_at": "2026-06-01T00:00:00Z", "confidence": 0.5}'
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a command left."""
-
-    returncode: object
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
 
 
 @pytest.fixture
@@ -53,20 +40,6 @@ def settings(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return given
-
-
-@pytest.fixture
-def caldrift(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command as its entry point does."""
-
-    def run(*args: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["caldrift", *args])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return Done(ended.value.code or 0, out, err)
-
-    return run
 
 
 @pytest.fixture
