@@ -304,10 +304,14 @@ def test_it_waits_for_a_topic_that_is_not_there_yet(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     late = "late-" + uuid.uuid4().hex
+    publish(access, topics, names(20), labels=False)
     with stopping(start(kafka__labels_topic=late)):
         wait_for(lambda: any(late in str(getattr(record, "cause", "")) for record in caplog.records))
+        assert read_messages(connection) == 0
         create_topics(access, [late], 4)
-        wait_for(lambda: bool(offsets.read_offsets(connection)))
+        publish(access, topics._replace(labels=late), names(10))
+        wait_for(lambda: read_messages(connection) == 40)
+    assert joined(connection) == (30, 10)
 
 
 def test_a_backend_that_is_terminated_is_replaced(
