@@ -102,16 +102,6 @@ class Overall:
     """So many labels of equal weight would tell as much (Kish 1965): the labels themselves where all weigh the same."""
 
 
-def naive(sketch: Sketch, count: int, edges: Edges, level: float) -> Overall:
-    """The labels as they came, each counted once: right only where labelling has nothing to do with confidence.
-
-    `count` bins of this convention of edges for ECE. Raises NotEnoughData with fewer than MIN_LABELS labels.
-    """
-    view = _view(sketch)
-    _enough(float(view.n.sum()))
-    return _overall(view, _Weights.equal(view), None, (count, edges), level)
-
-
 def post_stratified(sketch: Sketch, count: int, edges: Edges, level: float) -> Overall:
     """The labels of each stratum of confidence standing for all predictions of it (Holt & Smith 1979).
 
