@@ -1,6 +1,6 @@
 """Exact sums by bin of confidence, for one sketch or for many at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -37,7 +37,7 @@ class Bins:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ordered:
-    """The cells of one sketch that hold labels, in order of confidence; all arrays of shape (k,).
+    """Cells of one sketch in order of confidence; all arrays of shape (k,).
 
     `n` labels, `right` sum of outcomes (float), `position` in 0..1, and the sums of the sketch that belong to them.
     """
@@ -48,12 +48,23 @@ class Ordered:
     position: FloatArray
     sums: Int64Array
 
+    @property
+    def n_pred(self) -> Int64Array:
+        """(k,) predictions, with a label or without."""
+        column: Int64Array = self.sums[Row.N_PRED]
+        return column
+
+
+def labelled(sketch: Sketch) -> Ordered:
+    """The cells of a sketch that hold labels."""
+    kept = sketch.sums[Row.N] != 0
+    return ordered(replace(sketch, cells=sketch.cells[kept], sums=sketch.sums[:, kept]))
+
 
 def ordered(sketch: Sketch) -> Ordered:
-    """The labelled part of a sketch in order of confidence."""
-    labelled = np.flatnonzero(sketch.sums[Row.N])
-    by_rank = labelled[np.argsort(RANK[sketch.cells[labelled]])]
-    cells, sums = sketch.cells[by_rank], sketch.sums[:, by_rank]
+    """All cells of a sketch, with labels or without."""
+    order = np.argsort(RANK[sketch.cells])
+    cells, sums = sketch.cells[order], sketch.sums[:, order]
     n = sums[Row.N]
     return Ordered(cells, n, sums[Row.Y] / UNIT, position(cells, n, sums[Row.C]), sums)
 
@@ -80,9 +91,14 @@ def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
     return Bins(*rows)
 
 
+def run_starts(numbers: Int64Array) -> Int64Array:
+    """Where runs of equal numbers begin, ascending; there is at least one number."""
+    return np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]]))
+
+
 def grouped_runs(bins: Int64Array, sums: Int64Array, shape: tuple[int, int]) -> Bins:
     """Sums by ascending bin number of (series, bin), of the given shape: bins (t,), sums (4 or more, t) from `n` on."""
-    first = np.flatnonzero(np.concatenate([[True], bins[1:] != bins[:-1]]))
+    first = run_starts(bins)
     rows = np.zeros((4, shape[0] * shape[1]), dtype=np.int64)
     for out, row in zip(rows, sums, strict=False):
         out[bins[first]] = np.add.reduceat(row, first)

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.cells import RANK, UNIT, Edges, FloatArray, Int16Array, Int64Array, bin_of_cells, position
+from monitor.calibration.bins import Ordered, ordered
+from monitor.calibration.cells import UNIT, Edges, FloatArray, Int64Array, bin_of_cells
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.uncertainty import DRAWS, Interval, basic_interval, seeded, z_of
 from monitor.errors import NotEnoughData
@@ -55,7 +56,7 @@ def labelling_trend(sketch: Sketch, bands: int = BANDS) -> Trend:
     The bands, at most so many, hold about equally many predictions in whole cells; their score is the mean confidence
     of these. Raises NotEnoughData without predictions, with one band, and where all or none are labelled.
     """
-    view = _view(sketch)
+    view = ordered(sketch)
     if not len(view.n_pred):
         raise NotEnoughData(NO_PREDICTIONS)
     middle = np.cumsum(view.n_pred) - view.n_pred / 2
@@ -109,7 +110,7 @@ def post_stratified(sketch: Sketch, count: int, edges: Edges, level: float) -> O
     each has MIN_LABELS labels, so predictions among which nothing is labelled are never taken for calibrated. Raises
     NotEnoughData with fewer labels than that, and without predictions.
     """
-    view = _view(sketch)
+    view = ordered(sketch)
     if not view.n_pred.sum():
         raise NotEnoughData(NO_PREDICTIONS)
     _enough(float(view.n.sum()))
@@ -119,7 +120,7 @@ def post_stratified(sketch: Sketch, count: int, edges: Edges, level: float) -> O
     weights = _Weights(
         factor * equal.w, factor * equal.wy, factor * equal.wc, factor**2 * equal.w2, factor**2 * equal.w2y
     )
-    return _overall(view, weights, stratum, (count, edges), level)
+    return _overall(view, weights, stratum, (count, edges), level, rng=seeded(sketch))
 
 
 def weighted(sketch: Sketch, count: int, edges: Edges, level: float) -> Overall:
@@ -128,7 +129,7 @@ def weighted(sketch: Sketch, count: int, edges: Edges, level: float) -> Overall:
     Right where the propensities are. Raises NotEnoughData where no label has one, and where the weights leave fewer
     than MIN_LABELS effective labels.
     """
-    view = _view(sketch)
+    view = ordered(sketch)
     excess = view.sums[Row.EXCESS_W :] / np.array([[1e6]] * 3 + [[1e3]] * 3)
     if not excess.any():
         raise NotEnoughData(NO_PROPENSITY)
@@ -137,26 +138,7 @@ def weighted(sketch: Sketch, count: int, edges: Edges, level: float) -> Overall:
         equal.w + excess[0], equal.wy + excess[1], equal.wc + excess[2], equal.w2 + excess[3], equal.w2y + excess[4]
     )
     _enough(weights.effective)
-    return _overall(view, weights, None, (count, edges), level)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """The cells of a sketch in order of confidence: (k,) each, sums (12, k)."""
-
-    sketch: Sketch
-    cells: Int16Array
-    sums: Int64Array
-    position: FloatArray
-    n_pred: FloatArray
-    n: FloatArray
-
-
-def _view(sketch: Sketch) -> _View:
-    order = np.argsort(RANK[sketch.cells])
-    cells, sums = sketch.cells[order], sketch.sums[:, order]
-    where = position(cells, sums[Row.N], sums[Row.C])
-    return _View(sketch, cells, sums, where, sums[Row.N_PRED].astype(np.float64), sums[Row.N].astype(np.float64))
+    return _overall(view, weights, None, (count, edges), level, rng=seeded(sketch))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,10 +152,10 @@ class _Weights:
     w2y: FloatArray
 
     @classmethod
-    def equal(cls, view: _View) -> "_Weights":
+    def equal(cls, view: Ordered) -> "_Weights":
         """Every label with weight 1."""
-        right = view.sums[Row.Y] / UNIT
-        return cls(view.n, right, view.sums[Row.C] / UNIT, view.n, right)
+        n = view.n.astype(np.float64)
+        return cls(n, view.right, view.sums[Row.C] / UNIT, n, view.right)
 
     @property
     def effective(self) -> float:
@@ -186,7 +168,7 @@ class _Weights:
         return np.asarray(right * of_right**2 + (self.w2 * (1 + 1 / n) - right) * of_wrong**2)
 
 
-def _strata(view: _View) -> Int64Array:
+def _strata(view: Ordered) -> Int64Array:
     """The stratum of each cell, 0.. ascending with confidence; each holds at least MIN_LABELS labels."""
     number, held = 0, 0.0
     left = float(view.n.sum())
@@ -206,7 +188,13 @@ def _enough(labels: float) -> None:
 
 
 def _overall(
-    view: _View, weights: _Weights, stratum: Int64Array | None, bins: tuple[int, Edges], level: float
+    view: Ordered,
+    weights: _Weights,
+    stratum: Int64Array | None,
+    bins: tuple[int, Edges],
+    level: float,
+    *,
+    rng: np.random.Generator,
 ) -> Overall:
     """The estimates of weighted labels; their variance is taken about the means of the strata, or about the whole."""
     group = np.zeros(len(view.n), np.int64) if stratum is None else stratum
@@ -227,7 +215,7 @@ def _overall(
         variance = inside + gaps**2 * (weights.w2.sum() - np.bincount(bin_of, weights.w2))
     else:
         variance = np.bincount(bin_of, of_gap)
-    ece = _absolute(view.sketch, gaps, np.sqrt(variance) / total, level)
+    ece = _absolute(gaps, np.sqrt(variance) / total, level, rng)
     return Overall(accuracy, signed_gap, ece, weights.effective)
 
 
@@ -236,9 +224,9 @@ def _normal(value: float, variance: float, level: float, lowest: float) -> Estim
     return Estimate(value, (max(lowest, value - half), min(1.0, value + half)))
 
 
-def _absolute(sketch: Sketch, gaps: FloatArray, spread: FloatArray, level: float) -> Estimate:
+def _absolute(gaps: FloatArray, spread: FloatArray, level: float, rng: np.random.Generator) -> Estimate:
     """The sum of absolute gaps of bins; its interval from gaps drawn again, as for ECE without weights."""
-    noise = spread * seeded(sketch).standard_normal((DRAWS, len(gaps)))
+    noise = spread * rng.standard_normal((DRAWS, len(gaps)))
     tails = [(1 - level) / 2, (1 + level) / 2]
     again, null = np.abs(gaps + noise).sum(axis=1), np.abs(noise).sum(axis=1)
     low, high = np.quantile(again, tails)

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.bins import Bins, Ordered, ece_of, equal_mass, equal_mass_bins, equal_width, ordered
+from monitor.calibration.bins import Bins, Ordered, ece_of, equal_mass, equal_mass_bins, equal_width, labelled
 from monitor.calibration.cells import HIGH, LOW, UNIT, Edges, FloatArray, Int64Array, bin_of_cells
 from monitor.calibration.sketch import Row, Sketch, digest
 
@@ -51,7 +51,7 @@ def ece_bands(
     sketch: Sketch, count: int, edges: Edges, level: float, *, rng: np.random.Generator, draws: int = DRAWS
 ) -> EceBands:
     """Interval and null band of ECE with equal-width bins, by resampling. The sketch holds at least one label."""
-    view = ordered(sketch)
+    view = labelled(sketch)
     bin_of = bin_of_cells(count, edges)[view.cells]
     return resampled(view, bin_of, equal_width(sketch, count, edges), level, rng=rng, draws=draws)
 
@@ -60,7 +60,7 @@ def equal_mass_bands(
     sketch: Sketch, count: int, level: float, *, rng: np.random.Generator, draws: int = DRAWS
 ) -> EceBands:
     """Interval and null band of ECE with bins of equal mass, taken as fixed. The sketch holds at least one label."""
-    view = ordered(sketch)
+    view = labelled(sketch)
     return resampled(view, equal_mass_bins(view, count), equal_mass(view, count), level, rng=rng, draws=draws)
 
 

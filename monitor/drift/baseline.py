@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
-from monitor.calibration.bins import ordered
+from monitor.calibration.bins import labelled
 from monitor.calibration.cells import FloatArray, Int64Array
 from monitor.calibration.odds import logit, sigmoid
 from monitor.calibration.sketch import Row, Sketch
@@ -73,7 +73,7 @@ def fit(sketch: Sketch, min_labels: int = MIN_LABELS) -> Baseline:
     n_labels = sketch.total(Row.N)
     if n_labels < min_labels:
         raise NotEnoughData(f"a baseline needs {min_labels} mature labels: {min_labels - n_labels} more")
-    view = ordered(sketch)
+    view = labelled(sketch)
     part, n = part_of(view.cells), view.n.astype(np.float64)
     line = _line(logit(view.position), n, view.right)
     raw = sigmoid(line[0] * logit(view.position) + line[1])

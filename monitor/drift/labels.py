@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from monitor.calibration.bins import run_starts
 from monitor.calibration.cells import CELLS, RANK, FloatArray, Int16Array, Int64Array, cell_index, position
 from monitor.calibration.panel import Panel
 from monitor.drift.bands import PARTS, part_of
@@ -39,7 +40,7 @@ class Labels:
     def _runs(self) -> tuple[Int64Array, Int64Array]:
         """The first cell of each part of a series that has any, and which of the S x 3 parts it is."""
         key = self.series * PARTS + self.part
-        first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+        first = run_starts(key)
         return first, key[first]
 
     def by_part(self, of_cells: FloatArray) -> FloatArray:

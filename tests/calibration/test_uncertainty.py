@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.calibration.bins import Bins, equal_width, ordered
+from monitor.calibration.bins import Bins, equal_width, labelled
 from monitor.calibration.cells import bin_of_cells
 from monitor.calibration.closed_form import bands_of_many, eces
 from monitor.calibration.figures import MEASURES, figures
@@ -248,7 +248,7 @@ def test_closed_form_quantiles_are_within_2_5_percent_of_resampling(kind: str, g
     rng = np.random.default_rng(11)
     tails = [(1 - level) / 2, (1 + level) / 2]
     sketch = sketch_of(*stream(kind, 2000, rng, gap))
-    bins, view = equal_width(sketch, 10, "right_closed"), ordered(sketch)
+    bins, view = equal_width(sketch, 10, "right_closed"), labelled(sketch)
     one = Bins(bins.n[None], bins.sum_c[None], bins.sum_c2[None], bins.sum_y[None])
     closed = bands_of_many(one, level)
     null = null_gaps(view, bin_of_cells(10, "right_closed")[view.cells], 10, rng=rng, draws=40_000)
