@@ -46,6 +46,7 @@ def evaluate(
 def evaluation_of(settings: "Settings") -> "Evaluation":
     """What is evaluated, and how."""
     from monitor.config.values import windows
+    from monitor.drift.watches import Rules
     from monitor.workers.standing import Evaluation
 
     return Evaluation(
@@ -54,6 +55,12 @@ def evaluation_of(settings: "Settings") -> "Evaluation":
         every=settings.windows.evaluate_every,
         reading=reading_settings(settings),
         main_signal=settings.events.main_signal,
+        drift=Rules(
+            false_pages_per_year=settings.drift.false_pages_per_year,
+            false_warnings_per_year=settings.drift.false_warnings_per_year,
+            baseline_labels=settings.drift.baseline_labels,
+            tolerance=settings.drift.tolerance,
+        ),
     )
 
 

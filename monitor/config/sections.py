@@ -303,6 +303,35 @@ class ReadingsSection(Section):
     confidence_level: Number = Field(default=0.95, gt=0.5, lt=1, description="Level of every interval.")
 
 
+class DriftSection(Section):
+    """Detectors of drift: how many false alarms to expect, over all series together."""
+
+    false_pages_per_year: Number = Field(
+        default=2.0,
+        ge=0,
+        le=10_000,
+        description="Pages to expect in a year in which nothing drifts. Fewer are raised later. 0: no pages.",
+    )
+    false_warnings_per_year: Number = Field(
+        default=12.0,
+        ge=0,
+        le=10_000,
+        description="Warnings to expect in a year in which nothing drifts. 0: no warnings.",
+    )
+    baseline_labels: Count = Field(
+        default=1_500,
+        ge=100,
+        le=1_000_000,
+        description="Labels of mature hours that teach what is normal, of each series.",
+    )
+    tolerance: Number = Field(
+        default=0.01,
+        ge=0,
+        le=0.5,
+        description="A shift of the mean of expected minus outcome that does not matter.",
+    )
+
+
 class WebSection(Section):
     """Pages, API and /metrics."""
 
@@ -354,5 +383,6 @@ class Settings(Section):
     ingest: IngestSection = Field(default=IngestSection(), description="The join.")
     retention: RetentionSection = Field(default=RetentionSection(), description="How long things are kept.")
     readings: ReadingsSection = Field(default=ReadingsSection(), description="Readings.")
+    drift: DriftSection = Field(default=DriftSection(), description="Detectors of drift.")
     web: WebSection = Field(default=WebSection(), description="Pages.")
     clock: ClockSection = Field(default=ClockSection(), description="Clock.")

@@ -1,7 +1,7 @@
 """Baseline: what was accepted as the calibration of a series, and how sure that is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
 
 import msgspec
@@ -167,6 +167,11 @@ def stacked(baselines: Sequence[Baseline]) -> Baselines:
         ends.min(axis=0),
         ends.max(axis=0),
     )
+
+
+def chosen(baselines: Baselines, series: Int64Array) -> Baselines:
+    """The baselines of some of the series, in that order."""
+    return replace(baselines, **{each.name: getattr(baselines, each.name)[series] for each in fields(baselines)})
 
 
 def moved(log_odds: FloatArray, shift: FloatArray) -> FloatArray:

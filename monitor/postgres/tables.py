@@ -300,6 +300,77 @@ reading = Table(
     comment="one reading of a series and a window, kept as history",
 )
 
+detector = Table(
+    "detector",
+    metadata,
+    Column("series", Integer, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("first_at", instant, nullable=False, comment="the first pane that was taken"),
+    Column("began_at", instant, comment="the first pane of the baseline; NULL: a new one begins with the next pane"),
+    Column("until_at", instant, nullable=False, comment="the last pane that was taken; all after it are still to come"),
+    Column("panes", BigInteger, nullable=False, comment="panes with labels that were taken since first_at"),
+    Column("baseline_panes", Integer, nullable=False, comment="of them, how many have taught the baseline so far"),
+    *sketch_columns(),
+    Column("baseline", JSONB, comment="monitor.drift.baseline; NULL: the sketch above is still teaching it"),
+    Column("numbers", LargeBinary, comment="state of the two tiers: float64, little-endian"),
+    Column("opinion", LargeBinary, comment="state of river's ADWIN"),
+    Column("shift_at", instant, comment="pane at which ADWIN last found a shift"),
+    Column("shift", Double, comment="its size, expected minus outcome"),
+    Column("shift_mean", Double, comment="mean residual of the window that it kept"),
+    Column("shift_panes", Integer, comment="panes in that window"),
+    Column("labels", Double, nullable=False, server_default=text("0"), comment="fed since the baseline"),
+    Column("residual", Double, comment="their mean of expected minus outcome; NULL: none were fed"),
+    Column("page_evidence", Double, comment="log of what the page tier holds; it alarms from page_limit on"),
+    Column("page_limit", Double, comment="-log of the false alarms expected a pane; NULL: the tier is off"),
+    Column("warn_evidence", Double),
+    Column("warn_limit", Double),
+    Column(
+        "late_labels", BigInteger, nullable=False, server_default=text("0"), comment="changed after their pane was fed"
+    ),
+    Column("renew", Boolean, nullable=False, server_default=text("false"), comment="a new baseline was asked for"),
+    postgresql_with={"fillfactor": 50},
+    comment="drift detectors of a series: its panes teach a baseline, then are fed against it, once and in order",
+)
+
+fed_pane = Table(
+    "fed_pane",
+    metadata,
+    Column("series", Integer, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("pane_start", instant, primary_key=True, comment="of prediction time"),
+    Column("known_at", instant, nullable=False, comment="it was fed as pane_history has it up to here"),
+    Column("labels", Double, nullable=False, comment="labels in it then"),
+    Column("residual", Double, comment="their mean of expected minus outcome; NULL: they taught the baseline"),
+    Column("page_alpha", Double, nullable=False, comment="false pages expected of it"),
+    Column("warn_alpha", Double, nullable=False, comment="false warnings expected of it"),
+    comment="which panes the detectors were fed, as they were known when; kept as long as pane_history is whole",
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("series", Integer, ForeignKey("series.id"), nullable=False),
+    Column("tier", Text, nullable=False, comment="page or warn"),
+    Column("raised_at", instant, nullable=False, comment="clock time"),
+    Column("pane_start", instant, nullable=False, comment="the pane that raised it"),
+    Column("band", Text, nullable=False, comment="of confidence: all, low, middle, high"),
+    Column("sign", SmallInteger, nullable=False, comment="1 over-confident, -1 under-confident"),
+    Column("onset_at", instant, nullable=False, comment="pane at which the drift is estimated to have begun"),
+    Column("onset_low_at", instant, nullable=False, comment="95 % interval"),
+    Column("onset_high_at", instant, nullable=False),
+    Column("size", Double, nullable=False, comment="change of the mean residual, expected minus outcome"),
+    Column("size_low", Double, nullable=False, comment="95 % interval"),
+    Column("size_high", Double, nullable=False),
+    Column("value", Double, nullable=False, comment="what the tier held, at least 1 / alpha"),
+    Column("alpha", Double, nullable=False, comment="false alarms expected a pane"),
+    Column("labels", Double, nullable=False, comment="fed since the baseline"),
+    Column("slope", Double, nullable=False, comment="of a warning: the line over log odds that explains it best"),
+    Column("intercept", Double, nullable=False),
+    UniqueConstraint("series", "tier", "pane_start"),
+    Index("ix_alarm_raised_at", "raised_at"),
+    CheckConstraint("tier IN ('page', 'warn')", name="tier"),
+    comment="what the detectors said; kept for ever",
+)
+
 count = Table(
     "count",
     metadata,

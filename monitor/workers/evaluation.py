@@ -1,4 +1,5 @@
-"""One turn of the leader: waiting deltas into panes and windows, windows up to the clock, readings of what changed.
+"""One turn of the leader: waiting deltas into panes and windows, windows up to the clock, what is mature into the
+detectors, readings of what changed.
 
 Each step is a transaction of its own under the leader's epoch, so a crash between any two of them repeats or goes on,
 and never counts twice. What the leader remembers between turns is only a memory of what is stored.
@@ -24,6 +25,7 @@ from monitor.rolling.deltas import decode, merge
 from monitor.rolling.fanout import by_series, routes
 from monitor.rolling.panes import Span, hour_after, hour_of
 from monitor.rolling.stacks import code
+from monitor.workers.detection import feed_detectors, note_late
 from monitor.workers.passes import read_windows
 from monitor.workers.past import PAST, fill_past, note_past
 from monitor.workers.standing import Evaluation, Standing
@@ -48,6 +50,7 @@ class Turn:
     windows_rolled: int = 0
     readings: int = 0
     past_readings: int = 0
+    panes_fed: int = 0
     more: bool = False
     """Work is left that is due."""
 
@@ -59,9 +62,11 @@ def turn(connection: Connection, standing: Standing, evaluation: Evaluation, tel
     now = tell()
     standing.quiet_turns = 0 if n_deltas else standing.quiet_turns + (not busy)
     n_rolled = roll_windows(connection, standing, evaluation, now)
+    n_fed = feed_detectors(connection, standing, evaluation, now)
     n_readings = read_windows(connection, standing, evaluation, now)
     n_past = fill_past(connection, standing, evaluation, now)
-    return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, more=standing.busy or n_deltas == DELTAS_A_TRANSACTION)
+    more = standing.busy or n_deltas == DELTAS_A_TRANSACTION
+    return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, n_fed, more)
 
 
 def apply_deltas(
@@ -90,6 +95,7 @@ def apply_deltas(
             standing.rows_read += applied.n_rows + absorbed.n_rows
             standing.bytes_read += applied.n_bytes + absorbed.n_bytes
             _report(connection, standing, applied.defects.tolist())
+        note_late(connection, standing, stack)
         add_counts(connection, delta.counts)
         note_applied(connection, len(bodies), now)
     standing.unread_at = standing.unread_at or time.monotonic()

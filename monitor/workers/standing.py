@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from monitor.calibration.reading import ReadingSettings
+from monitor.drift.watches import Rules, Taken
 from monitor.postgres import windows
 from monitor.postgres.database import Connection
+from monitor.postgres.detectors import read_progress
 from monitor.postgres.leader import leading
 from monitor.postgres.readings import read_before
 from monitor.postgres.series import Routes, read_series
 from monitor.postgres.windows import Held
-from monitor.rolling.panes import Span
+from monitor.rolling.panes import BEGINNING, Span
 from monitor.rolling.segments import SeriesName
 from monitor.rolling.windows import Window, span_at
 
@@ -25,6 +27,7 @@ class Evaluation:
     every: timedelta
     reading: ReadingSettings
     main_signal: str
+    drift: Rules = field(default_factory=Rules)
 
     @property
     def names(self) -> list[str]:
@@ -52,6 +55,20 @@ class Touched:
 
 
 @dataclass(slots=True)
+class Detecting:
+    """How far the detectors have come."""
+
+    taken: dict[int, Taken]
+    """What each series gave them, as stored."""
+    hour: int = BEGINNING
+    """The full hour of the clock up to which changes are known to the round under way, or the last one."""
+    alphas: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Of each watched series in this round: expected false pages and warnings a pane."""
+    queue: deque[list[int]] = field(default_factory=deque)
+    """Series that the round has still to look at, some at a time."""
+
+
+@dataclass(slots=True)
 class Standing:
     """What the leader of one epoch remembers. After any failure it is dropped, and loaded again from the database."""
 
@@ -63,6 +80,7 @@ class Standing:
     """Series and windows that have a reading; once they are empty, they get one that says so."""
     changed: set[int]
     """Windows whose sums changed after their last reading was begun."""
+    detecting: Detecting
     past: dict[int, Touched] = field(default_factory=dict)
     """What changed in the past of a series since its past readings were filled in."""
     to_fill: deque[tuple[int, Window, int]] = field(default_factory=deque)
@@ -93,7 +111,7 @@ class Standing:
     @property
     def busy(self) -> bool:
         """Whether work is left over from the last turn."""
-        return bool(self.to_roll or self.queue or self.to_fill)
+        return bool(self.to_roll or self.queue or self.to_fill or self.detecting.queue)
 
 
 def load(connection: Connection, epoch: int, evaluation: Evaluation) -> Standing:
@@ -102,7 +120,8 @@ def load(connection: Connection, epoch: int, evaluation: Evaluation) -> Standing
         spans = windows.held(connection, evaluation.names)
     series = {stored.id: stored.name for stored in read_series(connection)}
     before = read_before(connection, evaluation.names)
-    return Standing(epoch, Routes(evaluation.main_signal), series, spans, before, set(spans))
+    detecting = Detecting(read_progress(connection))
+    return Standing(epoch, Routes(evaluation.main_signal), series, spans, before, set(spans), detecting)
 
 
 def grid_instant(now: datetime, every: timedelta) -> datetime:

@@ -111,7 +111,7 @@ def test_ingest_evaluation_and_recount_need_no_more_than_the_app_role(app: Conne
     assert row[0] == found.panes
 
 
-@pytest.mark.parametrize("view", ["series_v1", "reading_v1", "pane_v1"])
+@pytest.mark.parametrize("view", ["series_v1", "reading_v1", "pane_v1", "detector_v1", "alarm_v1"])
 def test_a_reader_sees_the_versioned_views(reader: Connection, view: str) -> None:
     assert reader.execute(f"SELECT * FROM {view}".encode()).fetchall() == []
 

@@ -45,5 +45,5 @@ def test_a_reading_bears_the_names_of_its_series(filled: Connection) -> None:
 
 def test_every_view_has_a_version_in_its_name_and_none_is_a_table(connection: Connection) -> None:
     views = [row[0] for row in connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'public'")]
-    assert sorted(views) == ["pane_v1", "reading_v1", "series_v1"]
+    assert sorted(views) == ["alarm_v1", "detector_v1", "pane_v1", "reading_v1", "series_v1"]
     assert not set(views) & set(metadata.tables)
