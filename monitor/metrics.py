@@ -171,6 +171,48 @@ LABELLED = Family(
 PREDICTED = Family(
     "caldrift_window_predictions", "gauge", "predictions", _SERIES, "Predictions in the window, labelled or not."
 )
+DRIFT_ALARMS = Family(
+    "caldrift_drift_alarms_total",
+    "counter",
+    "alarms",
+    ("model", "tier"),
+    "Alarms of the drift detectors over all series of the model; tier is page or warn.",
+)
+DRIFT_SERIES = Family(
+    "caldrift_drift_series",
+    "gauge",
+    "series",
+    ("model", "stage"),
+    "Series under watch for drift: learning a baseline, or watching.",
+)
+DRIFT_EVIDENCE = Family(
+    "caldrift_drift_evidence_ratio",
+    "gauge",
+    "ratio, an alarm from 1 on",
+    (*_SERIES[:3], "tier"),
+    "How far the evidence for drift is on the way to an alarm, on a scale of logarithms.",
+)
+DRIFT_SHIFT = Family(
+    "caldrift_drift_residual_ratio",
+    "gauge",
+    "ratio -1 to 1",
+    _SERIES[:3],
+    "Mean of expected minus outcome since the baseline; positive means less often right than it expects.",
+)
+DRIFT_ALARM_AT = Family(
+    "caldrift_drift_last_alarm_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    (*_SERIES[:3], "tier"),
+    "When the series last had an alarm.",
+)
+DRIFT_LATE = Family(
+    "caldrift_drift_late_labels",
+    "gauge",
+    "labels",
+    ("model",),
+    "Labels that changed after their hour was fed to the detectors, since the baselines.",
+)
 WINDOW_AT = Family(
     "caldrift_window_last_evaluated_timestamp_seconds",
     "gauge",
@@ -222,9 +264,9 @@ SILENCE = Family(
 
 FAMILIES: Final = (
     BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
-    NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED,
-    PREDICTED, WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT,
-    EVALUATION_TOOK, CLOCK, SILENCE,
+    NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED, PREDICTED,
+    DRIFT_ALARMS, DRIFT_SERIES, DRIFT_EVIDENCE, DRIFT_SHIFT, DRIFT_ALARM_AT, DRIFT_LATE, WINDOW_AT, ACTIVE, DROPPED,
+    DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from monitor.cli import (
     dead_letters,
     demo,
     doctor,
+    drift,
     evaluate,
     ingest,
     measure,
@@ -43,6 +44,7 @@ db.register(app)
 dead_letters.register(app)
 demo.register(app)
 doctor.register(app)
+drift.register(app)
 evaluate.register(app)
 ingest.register(app)
 measure.register(app)

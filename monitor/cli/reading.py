@@ -51,19 +51,27 @@ def reading(
         reading=reading_settings(settings, bins, edges),
         known_at=None if as_of is None else _instant(as_of),
     )
-    found = _ask(settings, request)
-    typer.echo(to_json([found]) if as_json else reading_text(found))
+    found, drift = _ask(settings, request)
+    typer.echo(to_json([found]) if as_json else f"{reading_text(found)}\n\n{drift}")
 
 
-def _ask(settings: "Settings", request: "Request") -> "Reading":
+def _ask(settings: "Settings", request: "Request") -> "tuple[Reading, str]":
+    """The reading, and what the detectors of the series say."""
+    from monitor.cli.drifting import drift_line
+    from monitor.postgres import alarms
     from monitor.postgres.database import answering, connect
     from monitor.postgres.installation import read_clock
     from monitor.postgres.leader import wall_time
+    from monitor.postgres.lookup import find_series
     from monitor.postgres.request import answer
 
     dsn = settings.postgres.dsn
     with connect(dsn, "caldrift reading", statement_timeout_seconds=60) as connection, answering(dsn):
-        return answer(connection, request, read_clock(connection).at(wall_time(connection)))
+        found = answer(connection, request, read_clock(connection).at(wall_time(connection)))
+        series = [find_series(connection, request.name).id]
+        rows = alarms.detectors(connection, series=series)
+        last = alarms.alarms(connection, series=series, until=request.known_at, limit=1)
+        return found, drift_line(rows[0] if rows else None, last[0] if last else None)
 
 
 def _length(text: str) -> timedelta:

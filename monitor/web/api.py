@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from monitor.calibration.reading import reading_from_json
-from monitor.postgres import listings
+from monitor.postgres import alarms, listings
 from monitor.postgres import pages as stored
 from monitor.postgres.database import Connection
 from monitor.web.connections import Connections
@@ -24,6 +24,7 @@ from monitor.web.seriespage import UnknownSeriesError
 JSON = "application/json"
 MOST_SERIES = 10_000
 MOST_READINGS = 1000
+MOST_ALARMS = 10_000
 Segment = Annotated[list[str] | None, Query(max_length=20, description="dimension=value, once for each dimension")]
 Limit = Annotated[int, Query(ge=1, le=MOST_SERIES)]
 
@@ -34,6 +35,7 @@ def router(connections: Connections, options: WebOptions) -> APIRouter:
     _add_lists(routes, connections, options)
     _add_readings(routes, connections, options)
     _add_bins(routes, connections, options)
+    _add_drift(routes, connections, options)
     return routes
 
 
@@ -166,6 +168,29 @@ def _add_bins(routes: APIRouter, connections: Connections, options: WebOptions) 
         heads = ("low", "high", "n", "mean_confidence", "accuracy", "interval_low", "interval_high")
         lines = ((one.low, one.high, one.n, one.mean_confidence, one.accuracy, *one.interval) for one in bins)
         return table("bins.csv", heads, lines)
+
+
+def _add_drift(routes: APIRouter, connections: Connections, options: WebOptions) -> None:
+    @routes.get("/drift")
+    def drift(
+        *,
+        model: Text = "",
+        signal: Text = options.main_signal,
+        segment: Segment = None,
+        source: Text = "",
+        window: Text = "",  # noqa: ARG001 - links of a series bear one
+        as_of: datetime | None = None,
+        limit: Annotated[int, Query(ge=0, le=MOST_ALARMS)] = 100,
+    ) -> Response:
+        """Detectors and newest alarms of one series, of a model without `segment`, or of all without `model`.
+
+        With `as_of` no alarm that is younger.
+        """
+        with connections.reading() as connection:
+            one = None if segment is None else [_series(connection, model, signal, segment, source).series]
+            found = alarms.detectors(connection, model=model or None, series=one)
+            said = alarms.alarms(connection, model=model or None, series=one, until=aware(as_of), limit=limit)
+        return Response(alarms.to_json(found, said), media_type=JSON)
 
 
 def _series(

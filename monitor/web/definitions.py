@@ -208,6 +208,18 @@ DEFINITIONS = (
         "offset.",
     ),
     Definition(
+        "drift",
+        "Drift: baseline, pages, warnings",
+        "The first mature labels of a series teach its baseline: how often it is right at each confidence. Every "
+        "later hour, once its labels are in, is held against it. Evidence grows while answers are right less often "
+        "(or more often) than expected, and falls when they are not. Pages are so rare without drift that all series "
+        "together bring no more than the chosen number a year; warnings are quicker and less sure. An alarm says how "
+        "far the share right has moved and when that began, each with a 95 % interval. After a page the series "
+        "learns a new baseline. The numbers hold if labels do not depend on each other and come before their hour is "
+        "mature; those that come late are counted, and change nothing that was fed.",
+        "Shin, Ramdas and Rinaldo 2022; Waudby-Smith and Ramdas 2024; Bifet and Gavalda 2007 (ADWIN)",
+    ),
+    Definition(
         "dead-letters",
         "Dead letter",
         "A message that could not be used. It is kept with the reason, and counted; a flood of them stops the intake.",

@@ -15,7 +15,8 @@ from prometheus_client.exposition import choose_encoder
 from monitor import metrics
 from monitor.errors import Unavailable
 from monitor.metrics import Sample
-from monitor.postgres import listings, pipeline
+from monitor.postgres import alarms, listings, pipeline
+from monitor.postgres.alarms import AlarmRow, DetectorRow
 from monitor.postgres.counts import read_counts
 from monitor.postgres.listings import MetricRow
 from monitor.postgres.offsets import StoredOffset, read_offsets
@@ -38,6 +39,9 @@ class Snapshot:
     counts: Mapping[tuple[str, str], int]
     beats: Sequence[Beat]
     progress: Progress
+    detectors: Sequence[DetectorRow]
+    alarms: Mapping[tuple[str, str], int]
+    last_alarms: Sequence[AlarmRow]
 
 
 def router(connections: Connections, options: WebOptions) -> APIRouter:
@@ -81,6 +85,9 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
             counts=read_counts(connection),
             beats=pipeline.beats(connection),
             progress=pipeline.progress(connection),
+            detectors=alarms.detectors(connection),
+            alarms=alarms.raised(connection),
+            last_alarms=alarms.last(connection),
         )
 
 
@@ -97,6 +104,7 @@ def samples_of(found: Snapshot, options: WebOptions) -> Iterator[Sample]:
     for row in found.series:
         last[row.model] = max(last[row.model], row.as_of.timestamp())
     yield from (Sample(metrics.WINDOW_AT, (model,), at) for model, at in sorted(last.items()))
+    yield from _drift(found)
 
 
 def _intake(found: Snapshot) -> Iterator[Sample]:
@@ -124,11 +132,41 @@ def _intake(found: Snapshot) -> Iterator[Sample]:
     yield from (Sample(metrics.SILENCE, (role,), seconds) for role, seconds in sorted(silence.items()))
 
 
-def _series(row: MetricRow, main_signal: str) -> Iterator[Sample]:
+def _drift(found: Snapshot) -> Iterator[Sample]:
+    """Counts of every model; evidence of the series that are shown, as their readings are."""
+    for (model, tier), n in sorted(found.alarms.items()):
+        yield Sample(metrics.DRIFT_ALARMS, (model, tier), n)
+    stages = Counter((row.model, row.stage) for row in found.detectors)
+    for (model, stage), n in sorted(stages.items()):
+        yield Sample(metrics.DRIFT_SERIES, (model, stage), n)
+    late = Counter[str]()
+    shown = {(row.model, row.signal, segment_label(row.segment, row.source_group)) for row in found.series}
+    for row in found.detectors:
+        late[row.model] += row.late_labels
+        labels = (row.model, row.signal, segment_label(row.segment, row.source))
+        if labels in shown and row.residual is not None:
+            yield Sample(metrics.DRIFT_SHIFT, labels, row.residual)
+            for tier, held, limit in (
+                ("page", row.page_evidence, row.page_limit),
+                ("warn", row.warn_evidence, row.warn_limit),
+            ):
+                if held is not None and limit:
+                    yield Sample(metrics.DRIFT_EVIDENCE, (*labels, tier), max(0.0, held) / limit)
+    yield from (Sample(metrics.DRIFT_LATE, (model,), n) for model, n in sorted(late.items()))
+    for alarm in found.last_alarms:
+        labels = (alarm.model, alarm.signal, segment_label(alarm.segment, alarm.source))
+        if labels in shown:
+            yield Sample(metrics.DRIFT_ALARM_AT, (*labels, alarm.tier), alarm.raised_at.timestamp())
+
+
+def segment_label(segment: Mapping[str, str], source: str) -> str:
     """A source of labels beside the primary ones is part of the segment, so that no two series share their labels."""
-    parts = [f"{name}={value}" for name, value in sorted(row.segment.items())]
-    parts += [f"label source={row.source_group}"] if row.source_group else []
-    segment = ",".join(parts)
+    parts = [f"{name}={value}" for name, value in sorted(segment.items())]
+    return ",".join([*parts, *([f"label source={source}"] if source else [])])
+
+
+def _series(row: MetricRow, main_signal: str) -> Iterator[Sample]:
+    segment = segment_label(row.segment, row.source_group)
     labels = (row.model, row.signal, segment, row.window)
     values = (
         (metrics.ECE, row.ece),

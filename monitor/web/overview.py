@@ -9,11 +9,13 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from monitor.postgres.alarms import AlarmRow
 from monitor.postgres.listings import SeriesRow, Totals
 from monitor.postgres.offsets import StoredOffset
 from monitor.postgres.pages import PastReading
 from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
 from monitor.web import sentences
+from monitor.web.drift import AlarmView, listed
 from monitor.web.links import OverviewAddress, address_of, segment_text
 from monitor.web.options import WebOptions
 from monitor.web.scales import plain, window_text
@@ -21,6 +23,7 @@ from monitor.web.timeline import Moment, spark_line
 from monitor.web.verdicts import Range, Standing, between, leaning, percent, ratio, signed, standing
 
 PAGE_SIZE = 50
+ALARMS = 6
 RANK_WORDS = (
     ("excess", "surest and largest fault first"),
     ("gap", "largest signed gap first"),
@@ -43,6 +46,7 @@ class Found:
     dead_letters: Sequence[DeadLetterCount]
     beats: Sequence[Beat]
     progress: Progress
+    alarms: Sequence[AlarmRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class OverviewView:
     page_size: int
     json_url: str
     csv_url: str
+    alarms: Sequence[AlarmView]
     intake: Sequence[tuple[str, str]]
     dead_letters: Sequence[DeadView]
     beats: Sequence[BeatView]
@@ -167,6 +172,7 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         page_size=PAGE_SIZE,
         json_url=f"/api/v1/series?{replace(address, page=1, rank='excess', refresh=True).query()}",
         csv_url=f"/api/v1/series.csv?{replace(address, page=1, refresh=True).query()}",
+        alarms=listed(found.alarms, address.window),
         intake=sentences.intake_facts(found.progress, found.partitions),
         dead_letters=[
             DeadView(count.reason, count.topic, plain(count.n), f"/dead-letters?reason={count.reason}")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from monitor.errors import BadInput
-from monitor.postgres import listings, pipeline
+from monitor.postgres import alarms, listings, pipeline
 from monitor.postgres import pages as stored
 from monitor.postgres.offsets import read_offsets
 from monitor.web import overview, seriespage
@@ -74,6 +74,7 @@ def add_overview(routes: APIRouter, connections: Connections, layout: Layout, op
                 dead_letters=pipeline.dead_letter_counts(connection),
                 beats=pipeline.beats(connection),
                 progress=pipeline.progress(connection),
+                alarms=alarms.alarms(connection, model=model or None, limit=overview.ALARMS),
             )
         view = overview.view_of(found, address, options)
         return layout.page(request, "overview.html", view=view, here="/", refresh=address.refresh)
@@ -118,6 +119,8 @@ def add_series(routes: APIRouter, connections: Connections, layout: Layout, opti
                 windows=stored.windows_of(connection, key.series),
                 neighbours=stored.neighbours(connection, key, limit=seriespage.NEIGHBOURS + 1),
                 progress=pipeline.progress(connection),
+                detector=next(iter(alarms.detectors(connection, series=[key.series])), None),
+                alarms=alarms.alarms(connection, series=[key.series], until=address.as_of, limit=seriespage.ALARMS),
             )
         view = seriespage.view_of(found, address, options)
         return layout.page(request, "series.html", view=view, here="", refresh=address.refresh)

@@ -10,9 +10,11 @@ from markupsafe import Markup
 
 from monitor.calibration.reading import reading_from_json
 from monitor.errors import CaldriftError
+from monitor.postgres.alarms import AlarmRow, DetectorRow
 from monitor.postgres.pages import PastReading, SeriesKey
 from monitor.postgres.pipeline import Progress
-from monitor.web import readingview
+from monitor.web import drift, readingview
+from monitor.web.drift import DriftView
 from monitor.web.links import OverviewAddress, SeriesAddress, address_of, segment_text
 from monitor.web.options import WebOptions
 from monitor.web.overview import moment_of
@@ -22,6 +24,7 @@ from monitor.web.tables import figure
 from monitor.web.timeline import ece_timeline
 
 NEIGHBOURS = 24
+ALARMS = 50
 
 
 class UnknownSeriesError(CaldriftError):
@@ -37,6 +40,8 @@ class Found:
     windows: Sequence[str]
     neighbours: Sequence[SeriesKey]
     progress: Progress
+    detector: DetectorRow | None
+    alarms: Sequence[AlarmRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class SeriesView:
     newest_url: str
     reading: ReadingView | None
     timeline: Markup
+    drift: DriftView
     empty: str
     neighbours: Sequence[tuple[str, str]]
     more_neighbours: bool
@@ -66,6 +72,7 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
     overview = OverviewAddress(address.window)
     names = [*options.windows, *(name for name in found.windows if name not in options.windows)]
     segment = dict(address.segment)
+    moments = [moment_of(past, options.min_labels) for past in found.past]
     return SeriesView(
         title=f"{address.model}, {segment_text(segment)}",
         now=found.progress.now,
@@ -78,7 +85,8 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
         pinned="" if address.as_of is None else f"This is how it was known at {instant_text(address.as_of)}.",
         newest_url=replace(address, as_of=None).page(),
         reading=reading,
-        timeline=figure(ece_timeline([moment_of(past, options.min_labels) for past in found.past])),
+        timeline=figure(ece_timeline(moments, alarms=drift.marks_of(found.alarms))),
+        drift=drift.view_of(found.detector, found.alarms),
         empty=_empty(found, address),
         neighbours=[
             (_neighbour_words(key, address), address_of(key, address.window).page())
@@ -99,6 +107,7 @@ def _downloads(address: SeriesAddress) -> list[tuple[str, str]]:
         ("JSON", address.api("readings")),
         ("bins as CSV", address.api("bins.csv")),
         ("history as CSV", address.api("readings.csv")),
+        ("drift as JSON", address.api("drift")),
     ]
 
 

@@ -58,8 +58,19 @@ class Frame:
         return self.x(moment.as_of.timestamp()), self.y(value)
 
 
-def ece_timeline(moments: Sequence[Moment], ident: str = "timeline") -> Figure:
-    """ECE over time with its interval and null band. `moments` in rising order of `as_of`.
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An alarm on the time line: when it was raised, the interval of the drift's onset, and what it says."""
+
+    raised_at: datetime
+    onset_low_at: datetime
+    onset_high_at: datetime
+    is_page: bool
+    words: str
+
+
+def ece_timeline(moments: Sequence[Moment], ident: str = "timeline", *, alarms: Sequence[Mark] = ()) -> Figure:
+    """ECE over time with its interval and null band, and alarms. `moments` in rising order of `as_of`.
 
     Drawn for wide, medium and narrow pages, so that the texts keep their size; the style sheet shows one of them.
     """
@@ -74,11 +85,13 @@ def ece_timeline(moments: Sequence[Moment], ident: str = "timeline") -> Figure:
     )
     drawings = [
         tag(
-            "div", picture(f"{ident}-{name}", *size, title, described, _timeline(moments, *size)), class_=f"only-{name}"
+            "div",
+            picture(f"{ident}-{name}", *size, title, described, _timeline(moments, alarms, *size)),
+            class_=f"only-{name}",
         )
         for name, size in _SIZES
     ]
-    return Figure(title=title, picture=join(drawings), legend=_legend(moments), table=_table(moments))
+    return Figure(title=title, picture=join(drawings), legend=_legend(moments, alarms), table=_table(moments))
 
 
 def _frame(moments: Sequence[Moment], left: float, right: float, top: float, bottom: float) -> Frame:
@@ -95,12 +108,13 @@ def _values(moment: Moment) -> Iterator[float]:
             yield from (found.high for found in (moment.interval, moment.null_band) if found is not None)
 
 
-def _timeline(moments: Sequence[Moment], width: float, height: float) -> Markup:
+def _timeline(moments: Sequence[Moment], alarms: Sequence[Mark], width: float, height: float) -> Markup:
     bottom = height - _FOOT
     frame = _frame(moments, _LEFT, width - _SIDE, _TOP, bottom)
     return join(
         [
             _value_axis(frame),
+            _alarms(alarms, frame),
             _band(moments, frame, lambda moment: moment.null_band, "null-band"),
             _band(moments, frame, lambda moment: moment.interval, "interval"),
             _line(moments, frame),
@@ -108,6 +122,30 @@ def _timeline(moments: Sequence[Moment], width: float, height: float) -> Markup:
             _time_axis(moments, frame, bottom, width),
         ]
     )
+
+
+def _alarms(alarms: Sequence[Mark], frame: Frame) -> Markup:
+    """A line where each alarm was raised, and a strip over the time in which its drift is thought to have begun."""
+    start, end = frame.x.low, frame.x.high
+    drawn = []
+    for alarm in alarms:
+        low, high = alarm.onset_low_at.timestamp(), alarm.onset_high_at.timestamp()
+        parts = [tag("title", alarm.words)]
+        if alarm.is_page and high >= start and low <= end:
+            left, right = frame.x(max(low, start)), frame.x(min(high, end))
+            size = {
+                "x": left,
+                "y": frame.y.stop,
+                "width": max(right - left, 2.0),
+                "height": frame.y.start - frame.y.stop,
+            }
+            parts.append(tag("rect", **size, class_="onset"))
+        if start <= alarm.raised_at.timestamp() <= end:
+            across = frame.x(alarm.raised_at.timestamp())
+            css = "alarm" if alarm.is_page else "alarm warning"
+            parts.append(tag("path", d=path([(across, frame.y.start), (across, frame.y.stop)]), class_=css))
+        drawn.append(tag("g", *parts) if len(parts) > 1 else EMPTY)
+    return join(drawn)
 
 
 def _value_axis(frame: Frame) -> Markup:
@@ -226,7 +264,7 @@ def _words(moment: Moment) -> str:
     return ", ".join(said)
 
 
-def _legend(moments: Sequence[Moment]) -> Markup:
+def _legend(moments: Sequence[Moment], alarms: Sequence[Mark]) -> Markup:
     line = tag("path", d="M1 6 L21 6", class_="line")
     entries = [
         (join([line, marker("circle", 11, 6, 3.4, "mark fair")]), "ECE, within its null band"),
@@ -252,7 +290,21 @@ def _legend(moments: Sequence[Moment]) -> Markup:
         )
         if found
     ]
-    return legend([*entries, *([(hollow, " or ".join(kinds))] if kinds else [])])
+    strip = tag("rect", x=3.0, y=0.0, width=8.0, height=12.0, class_="onset")
+    page = join([strip, tag("path", d="M17 0 L17 12", class_="alarm")])
+    warning = tag("path", d="M11 0 L11 12", class_="alarm warning")
+    return legend(
+        [
+            *entries,
+            *([(hollow, " or ".join(kinds))] if kinds else []),
+            *([(page, "page of the drift detectors, and when its drift began")] if _any(alarms, page=True) else []),
+            *([(warning, "warning of the drift detectors")] if _any(alarms, page=False) else []),
+        ]
+    )
+
+
+def _any(alarms: Sequence[Mark], *, page: bool) -> bool:
+    return any(alarm.is_page == page for alarm in alarms)
 
 
 def _table(moments: Sequence[Moment]) -> Markup:

@@ -1,7 +1,8 @@
 """A database with readings in it, made as the leader makes them: sketches of synthetic streams, read and stored."""
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 from monitor.calibration.reading import Reading, ReadingSettings, Subject
 from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch, sketch_of
+from monitor.drift.detectors import Limits
+from monitor.drift.watches import Pane, anew, feed
 from monitor.postgres.database import Connection
+from monitor.postgres.detectors import write_alarms, write_fed, write_watches
 from monitor.postgres.readings import StoredReading, write_readings
 from monitor.postgres.series import series_ids
+from monitor.rolling.panes import hour_of
 from monitor.rolling.segments import SeriesName
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -106,6 +111,28 @@ def seed_readings(
     return newest
 
 
+def seed_drift(connection: Connection, streams: Sequence[Stream] = STREAMS) -> None:
+    """Detectors of the first streams as the leader feeds them, in hour panes up to two days before NOW."""
+    ids, _ = series_ids(connection, [name_of(stream) for stream in streams])
+    watched = [stream for stream in streams if not stream.source][:6]
+    last = hour_of(NOW) - 48
+    panes = [[Pane(last - 200 + hour, hour_pane(stream, hour / 200)) for hour in range(200)] for stream in watched]
+    rates = np.full(len(watched), 1e-6)
+    fed = feed([anew()] * len(watched), panes, Limits(rates, 100 * rates), 600)
+    numbers = [ids[name_of(stream)] for stream in watched]
+    alphas = dict.fromkeys(numbers, (1e-6, 1e-4))
+    write_watches(connection, dict(zip(numbers, fed.watches, strict=True)), alphas, {numbers[0]: 7})
+    write_fed(connection, [pane._replace(series=numbers[pane.series]) for pane in fed.panes], alphas, last + 1)
+    alarms = [replace(alarm, series=numbers[alarm.series]) for alarm in fed.alarms]
+    write_alarms(connection, alarms, alphas, NOW - timedelta(hours=30))
+
+
+def hour_pane(stream: Stream, share: float) -> Sketch:
+    """Some labels of one hour of the stream."""
+    part = replace(stream, n=12, labelled=1.0, drift=3 * stream.drift)
+    return sketch_of_stream(part, zlib.crc32(f"{name_of(stream)} {share}".encode()), float(share > 0.6))
+
+
 def seed_intake(connection: Connection, *, lag: int = 12) -> None:
     """A clock that shows NOW, partitions read with some lag, dead letters, counters, and processes that are alive."""
     connection.execute(
@@ -161,5 +188,6 @@ def seeded(dsn: str, points: int = 24) -> list[Reading]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         newest = seed_readings(connection, windows=("7d", "1d"), points=points)
+        seed_drift(connection)
         seed_intake(connection)
     return newest

@@ -78,6 +78,22 @@ def test_the_intake_is_told_in_base_units(pages: httpx.Client) -> None:
     assert found["caldrift_database_up"][()] == 1
 
 
+def test_the_detectors_are_told_by_model_and_their_evidence_by_series(pages: httpx.Client) -> None:
+    found = scrape(pages)
+    drifted = key(model="support-triage", signal="confidence", segment="lang=de", tier="page")
+    assert found["caldrift_drift_last_alarm_timestamp_seconds"][drifted] == NOW.timestamp() - 30 * 3600
+    assert found["caldrift_drift_alarms_total"][key(model="support-triage", tier="page")] >= 1
+    assert found["caldrift_drift_alarms_total"][key(model="invoice-reader", tier="page")] == 0
+    assert sum(found["caldrift_drift_series"].values()) == 6
+    evidence = found["caldrift_drift_evidence_ratio"]
+    calm = key(model="invoice-reader", signal="confidence", segment="", tier="page")
+    assert 0 <= evidence[calm] < 1
+    assert (
+        abs(found["caldrift_drift_residual_ratio"][key(model="invoice-reader", signal="confidence", segment="")]) < 0.05
+    )
+    assert found["caldrift_drift_late_labels"][key(model="support-triage")] == 7
+
+
 def test_series_are_bounded_whole_models_stay_and_the_rest_is_counted(
     clients: Callable[[WebOptions], httpx.Client], newest: list[Reading]
 ) -> None:

@@ -394,3 +394,40 @@ def test_one_page_of_the_overview_leads_to_the_next(database: str) -> None:
         assert second.text.count('class="series-name"') == 10
         assert 'rel="prev"' in second.text
         assert 'rel="next"' not in second.text
+
+
+def test_a_series_page_says_what_its_detectors_know_and_marks_their_alarms(pages: httpx.Client) -> None:
+    drifted = pages.get("/series", params={"model": "support-triage", "segment": "lang=de", "window": "7d"}).text
+    assert "over-confident in all confidences, share right moved by" in drifted
+    assert "Alarms, newest first" in drifted
+    assert 'class="onset"' in drifted
+    assert 'class="alarm"' in drifted
+    calm = pages.get("/series", params={"model": "invoice-reader", "window": "7d"}).text
+    assert "labels were held against a baseline of" in calm
+    assert "No alarm so far." in calm
+    assert 'class="alarm"' not in calm
+    unwatched = pages.get("/series", params={"model": "support-triage", "source": "complaint", "window": "7d"}).text
+    assert "No detector watches this series yet" in unwatched
+
+
+def test_the_overview_lists_the_newest_alarms_with_their_series(pages: httpx.Client) -> None:
+    text = pages.get("/").text
+    assert "The newest alarms of the detectors." in text
+    assert "support-triage, confidence, lang = de</a>: " in text
+    assert "The newest alarms" not in pages.get("/", params={"model": "calibrated-judge"}).text
+
+
+def test_the_api_gives_detectors_and_alarms_of_one_series_of_a_model_or_of_all(pages: httpx.Client) -> None:
+    one = pages.get("/api/v1/drift", params={"model": "support-triage", "segment": "lang=de"}).json()
+    assert [row["segment"] for row in one["detectors"]] == [{"lang": "de"}]
+    assert {alarm["tier"] for alarm in one["alarms"]} == {"page", "warn"}
+    page = next(alarm for alarm in one["alarms"] if alarm["tier"] == "page")
+    assert page["sign"] == 1
+    assert page["size_low"] <= page["size"] <= page["size_high"]
+    assert page["value"] * page["alpha"] >= 1
+    of_model = pages.get("/api/v1/drift", params={"model": "support-triage"}).json()
+    every = pages.get("/api/v1/drift").json()
+    assert 1 < len(of_model["detectors"]) < len(every["detectors"])
+    before = pages.get("/api/v1/drift", params={"as_of": "2026-11-01T00:00:00Z"}).json()
+    assert before["alarms"] == []
+    assert pages.get("/api/v1/drift", params={"model": "x", "segment": "lang=de"}).status_code == 404
