@@ -16,7 +16,7 @@ from monitor.web.scales import instant_text, plain
 from monitor.web.svg import EMPTY
 from monitor.web.tables import data_table, with_aside
 from monitor.web.timeline import Mark
-from monitor.web.verdicts import UNKNOWN, Range, between, ratio, signed
+from monitor.web.verdicts import UNKNOWN, Range, between, signed
 
 TIERS: Final = {"page": "page", "warn": "warning"}
 
@@ -124,18 +124,17 @@ def _evidence(evidence: float | None, limit: float | None) -> str:
 def _table(alarms: Sequence[AlarmRow]) -> Markup:
     rows = (
         (
-            instant_text(alarm.raised_at),
             TIERS[alarm.tier],
+            instant_text(alarm.raised_at),
             f"{side_of(alarm)} in {band_of(alarm)}",
             with_aside(signed(-alarm.size), between(Range(-alarm.size_high, -alarm.size_low))),
             with_aside(
                 instant_text(alarm.onset_at),
                 f"{instant_text(alarm.onset_low_at)} to {instant_text(alarm.onset_high_at)}",
             ),
-            f"{plain(alarm.labels)}",
-            ratio(alarm.alpha, 6),
+            plain(alarm.labels),
         )
         for alarm in alarms
     )
-    heads = ("raised", "tier", "what", "share right moved by", "since about", "labels since the baseline", "alpha")
+    heads = ("tier", "raised", "what", "share right moved by", "since about", "labels since the baseline")
     return data_table("Alarms, newest first", heads, rows)
