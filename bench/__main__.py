@@ -10,6 +10,7 @@ BENCHES = {
     "coverage": ("bench.coverage", "how often intervals hold the truth; writes docs/interval-coverage.md"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
+    "demo": ("bench.demo", "drift detectors on the demo's traffic, many seeds; writes docs/drift-in-the-demo.md"),
     "peers": ("bench.peers.run", "the same events through Pathway, Bytewax and Quix Streams"),
 }
 

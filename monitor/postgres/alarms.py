@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
 from psycopg.rows import class_row
 
 from monitor.postgres.arrays import Int4Array
@@ -143,4 +144,4 @@ def raised(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def _given(model: str | None, series: Sequence[int] | None) -> dict[str, object]:
-    return {"model": model, "series": None if series is None else Int4Array(list(series))}
+    return {"model": model, "series": None if series is None else Int4Array(np.array(series, np.int64))}

@@ -1,5 +1,9 @@
-"""Folding `pane_history`: what was known before the horizon is one base row a pane, so later states stay exact."""
+"""Folding `pane_history`: what was known before the horizon is one base row a pane, so later states stay exact.
 
+What the detectors were fed before it can no longer be told from it, so the list of those panes ends there too.
+"""
+
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -77,12 +81,25 @@ def fold(connection: Connection, known_before: datetime, days_before: datetime) 
     The sum over known_at <= T is unchanged for every T >= known_before. Hour panes that start before `days_before` (a
     UTC midnight) fold into their day. One transaction a hundred series; returns by how many rows the table shrank.
     """
+    return sum(_fold_some(connection, *some, known_before, days_before) for some in _steps(connection))
+
+
+def forget_fed(connection: Connection, known_before: datetime) -> int:
+    """Remove the fed panes that were known up to an instant; returns how many there were."""
+    return sum(
+        connection.execute(
+            "DELETE FROM fed_pane WHERE series BETWEEN %s AND %s AND pane_start < %s AND known_at <= %s",
+            (*some, known_before, known_before),
+        ).rowcount
+        for some in _steps(connection)
+    )
+
+
+def _steps(connection: Connection) -> Iterator[tuple[int, int]]:
+    """The first and the last number of a hundred series, up to the newest."""
     row = connection.execute("SELECT coalesce(max(id), 0) FROM series").fetchone()
-    last = int(row[0]) if row else 0
-    removed = 0
-    for first in range(0, last + 1, SERIES_A_STEP):
-        removed += _fold_some(connection, first, first + SERIES_A_STEP - 1, known_before, days_before)
-    return removed
+    for first in range(0, (int(row[0]) if row else 0) + 1, SERIES_A_STEP):
+        yield first, first + SERIES_A_STEP - 1
 
 
 def _fold_some(connection: Connection, first: int, last: int, known_before: datetime, days_before: datetime) -> int:

@@ -173,5 +173,6 @@ def _fold_history(connection: Connection, now: datetime, horizons: Horizons) -> 
     if row is None or (row[0] is not None and row[0] >= known_before):
         return 0
     removed = history.fold(connection, known_before, midnight(now - max(horizons.history, horizons.hour_panes)))
+    removed += history.forget_fed(connection, known_before)
     connection.execute("UPDATE upkeep SET folded_at = %s", (known_before,))
     return removed

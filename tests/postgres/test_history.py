@@ -133,3 +133,14 @@ def test_a_pane_that_came_to_nothing_leaves_no_row(filled: Connection) -> None:
         )
     assert history.fold(filled, START + 6 * HOUR, START) == 2
     assert count(filled) == 0
+
+
+def test_fed_panes_are_forgotten_once_what_they_were_fed_can_no_longer_be_told(filled: Connection) -> None:
+    for series, pane_hour, known_hour in ((1, 2, 6), (1, 3, 7), (2, 2, 6), (2, 5, 9)):
+        filled.execute(
+            "INSERT INTO fed_pane VALUES (%s, %s, %s, 1, 0, 0, 0)",
+            (series, START + pane_hour * HOUR, START + known_hour * HOUR),
+        )
+    assert history.forget_fed(filled, START + 6 * HOUR) == 2
+    rows = filled.execute("SELECT series, pane_start FROM fed_pane ORDER BY series").fetchall()
+    assert rows == [(1, START + 3 * HOUR), (2, START + 5 * HOUR)]
