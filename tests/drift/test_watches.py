@@ -122,6 +122,15 @@ def test_a_page_ends_the_baseline_and_the_pane_after_it_begins_the_next() -> Non
     assert watch.taken.n == len(panes)
 
 
+def test_every_series_alarms_at_its_own_rate() -> None:
+    panes = some_panes(2, 60, drift_at=140)
+    rates = Limits(np.array([0.0, 1e-4, 1e-12, 0.0]), np.zeros(4))
+    fed = feed([anew()] * 4, [panes] * 4, rates, WANTED)
+    first = {series: next(each.pane for each in fed.alarms if each.series == series) for series in (1, 2)}
+    assert {alarm.series for alarm in fed.alarms} == {1, 2}
+    assert first[1] < first[2]
+
+
 def test_a_warning_ends_nothing() -> None:
     panes = some_panes(2, 90, drift_at=140)
     fed = feed([anew()], [panes], limits(1, page=0.0), WANTED)

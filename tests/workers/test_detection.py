@@ -250,8 +250,11 @@ def test_a_crash_between_any_two_transactions_changes_nothing(
     assert {table: rows(connection, table) for table in calm} == calm
 
 
-def test_a_backlog_is_fed_only_when_its_panes_have_stopped_filling(connection: Connection) -> None:
+def test_a_backlog_is_fed_only_when_its_panes_have_stopped_filling_and_then_at_once(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Old panes come piece by piece, labels of errors first: feeding them half full would look like drift."""
+    monkeypatch.setattr(detection, "PANES_AT_ONCE", 7)
     rng = np.random.default_rng(7)
     (de,) = some_sets(connection, "m", ["de"])
     standing = lead(connection)
@@ -273,6 +276,37 @@ def test_a_backlog_is_fed_only_when_its_panes_have_stopped_filling(connection: C
     fed = rows(connection, "fed_pane")
     assert {row[3] for row in fed} == {20.0}
     assert len(fed) == 2 * 40
+
+
+def test_a_pane_that_still_fills_holds_back_those_after_it(connection: Connection) -> None:
+    rng = np.random.default_rng(7)
+    (de,) = some_sets(connection, "m", ["de"])
+    standing = lead(connection)
+    live(connection, standing, range(FIRST, FIRST + 6), {de: 0.0})
+    for hour in range(FIRST + 6, FIRST + 14):
+        if hour != FIRST + 8:
+            write_delta(connection, delta_of_events(hour_events(rng, de, hour)))
+        if hour == FIRST + 8 + MATURITY:  # comes as its pane is mature
+            write_delta(connection, delta_of_events(hour_events(rng, de, FIRST + 8)))
+        turns(connection, standing, hour + 1)
+    series = number_of(connection, "{}")
+    fed = [
+        (hour_of(row[1]) - FIRST, hour_of(row[2]) - FIRST) for row in rows(connection, "fed_pane") if row[0] == series
+    ]
+    assert fed[6:] == [(6, 10), (7, 11), (8, 14), (9, 14), (10, 14)]
+
+
+def test_a_pane_below_zero_is_never_fed_and_holds_nothing_back(connection: Connection) -> None:
+    rng = np.random.default_rng(7)
+    (de,) = some_sets(connection, "m", ["de"])
+    standing = lead(connection)
+    live(connection, standing, range(FIRST, FIRST + 10), {de: 0.0})
+    gone = hour_events(rng, de, FIRST + 8, n=60)
+    write_delta(connection, delta_of_events(gone, -1))
+    live(connection, standing, range(FIRST + 10, FIRST + 16), {de: 0.0}, seed=3)
+    series = number_of(connection, "{}")
+    fed = [hour_of(row[1]) - FIRST for row in rows(connection, "fed_pane") if row[0] == series]
+    assert fed == [*range(8), *range(9, 13)]
 
 
 def test_series_of_other_label_sources_are_not_watched(connection: Connection) -> None:
