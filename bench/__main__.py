@@ -9,6 +9,7 @@ BENCHES = {
     "readings": ("bench.readings", "every measure of thousands of series, against libraries on the raw rows"),
     "coverage": ("bench.coverage", "how often intervals hold the truth; writes docs/interval-coverage.md"),
     "sequences": ("bench.sequences", "intervals that hold at every look; writes docs/confidence-sequences.md"),
+    "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
     "demo": ("bench.demo", "drift detectors on the demo's traffic, many seeds; writes docs/drift-in-the-demo.md"),
