@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erfc
 
 from monitor.calibration.bins import Bins
 from monitor.calibration.cells import UNIT, FloatArray
@@ -70,18 +70,18 @@ def _bootstrap(bins: Bins, n: FloatArray, z: float) -> tuple[FloatArray, FloatAr
     # A bin's gap varies with its outcomes, and with how many of the labels fall into it.
     spread = np.sqrt(bins.n * chance * (1 - chance) / n**2 + gap**2 * n / inside / n - gap**2 / n)
     spread = np.maximum(spread, 1e-15)
+    # Moments of folded normals, all but the gap itself in parts that vanish as it outgrows its spread: differences of
+    # whole moments would then be nothing but rounding, as in a million answers to one question.
     ratio = np.abs(gap) / spread
-    density = _ROOT * np.exp(-ratio * ratio / 2)
-    sign = erf(ratio / math.sqrt(2))
-    folded = spread * density + np.abs(gap) * sign
-    square = gap**2 + spread**2
-    cube = spread**3 * ((ratio**2 + 2) * density + (ratio**3 + 3 * ratio) * sign)
+    density, flipped = _ROOT * np.exp(-ratio * ratio / 2), erfc(ratio / math.sqrt(2))
+    lift = density - ratio * flipped
+    third = spread**3 * (density * (4 * ratio**2 - 1) - 4 * ratio**3 * flipped + 6 * ratio * lift**2 + 2 * lift**3)
     # Bins share the labels: a draw more in one is a draw less in another.
-    pull = np.abs(gap) * sign
+    pull = np.abs(gap) * (1 - flipped)
     shared = (pull.sum(axis=-1) ** 2 - (pull**2).sum(axis=-1)) / n[..., 0]
-    mean = folded.sum(axis=-1)
-    variance = np.maximum((square - folded**2).sum(axis=-1) - shared, 1e-30)
-    third = (cube - 3 * folded * square + 2 * folded**3).sum(axis=-1)
+    mean = (np.abs(gap) + spread * lift).sum(axis=-1)
+    variance = np.maximum((spread**2 * (1 - lift * (2 * ratio + lift))).sum(axis=-1) - shared, 1e-30)
+    third = third.sum(axis=-1)
     none = np.zeros_like(mean)
     return _quantile(mean, variance, third, none, -z), mean, _quantile(mean, variance, third, none, z)
 

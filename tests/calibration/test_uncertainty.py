@@ -219,6 +219,15 @@ def test_bins_that_err_alike_vary_together_in_closed_form_too() -> None:
     assert closed.high[0] - closed.low[0] == pytest.approx(drawn[1] - drawn[0], rel=0.04)
 
 
+@pytest.mark.parametrize("n", [10**5, 10**6, 10**8])
+def test_millions_of_equal_answers_have_the_interval_of_one_normal_gap(n: int) -> None:
+    bins = Bins(*(np.array([[sum_of]]) for sum_of in (n, n * 750_000_000, n * 562_500_000, n * 10**9)))
+    closed, chance = bands_of_many(bins, 0.95), (n + 0.5) / (n + 1)
+    half_width = z_of(0.95) * np.sqrt(chance * (1 - chance) / n)
+    assert closed.debiased[0] == pytest.approx(0.25, abs=1e-9)
+    assert [closed.low[0] - 0.25, closed.high[0] - 0.25] == pytest.approx([-half_width, half_width], rel=0.01)
+
+
 def test_auroc_of_fully_separated_answers_is_not_certain() -> None:
     low, high = interval("auroc", sketch_of([0.2] * 5 + [0.9] * 5, [0] * 5 + [1] * 5))
     assert high == 1
