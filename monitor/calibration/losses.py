@@ -18,7 +18,8 @@ from monitor.calibration.sketch import Row
 
 LOG_LOSS_CLIP: Final = 1e-7
 """Confidences are clipped to [clip, 1 - clip] before the logarithm."""
-LARGEST_LOG_LOSS: Final = -float(np.log(LOG_LOSS_CLIP))
+LARGEST_LOG_LOSS: Final = -float(np.log1p(LOG_LOSS_CLIP - 1))
+"""Of a wrong answer at the largest confidence, computed as such: the logarithm of the clip itself is 5e-10 less."""
 _APART: Final = 4.0
 FLATTERY: Final = 1.5
 

@@ -81,7 +81,8 @@ def resampled(
         basic_interval(ece, (float(low), mean, float(high)), float(null_high)),
         (float(null_low), float(null_high)),
         (float(mce_low), float(mce_high)),
-        max(0.0, 2 * ece - mean),
+        # The mean of absolute gaps is at least that of the gaps: where it is less, that is noise of the draws.
+        min(ece, max(0.0, 2 * ece - mean)),
     )
 
 
@@ -91,13 +92,14 @@ def basic_interval(ece: float, again: tuple[float, float, float], null_high: flo
     The lower end is that of the basic bootstrap (Davison & Hinkley 1997, 5.2), which takes the bias off. Its upper end
     takes off too much of it near 0 (coverage of a nominal .95 as low as .63; here .92-1.00), so the upper end adds the
     wider half of the resamples' spread to the value. Up to the top of the null band, where resampling cannot tell the
-    value from 0, the interval starts at 0 and reaches at least to the upper quantile of the resamples.
+    value from 0, the interval starts at 0 and reaches at least to the upper quantile of the resamples. It always holds
+    the value, and the value less its bias: of a handful of labels the mean may lie above the upper quantile.
     """
     low, mean, high = again
     end = ece + max(mean - low, high - mean)
     if ece <= null_high:
         return 0.0, min(1.0, max(end, high))
-    return max(0.0, 2 * ece - high), min(1.0, end)
+    return max(0.0, 2 * ece - max(ece, mean, high)), min(1.0, end)
 
 
 def null_gaps(view: Ordered, bin_of: Int64Array, count: int, *, rng: np.random.Generator, draws: int) -> FloatArray:
