@@ -301,7 +301,7 @@ def test_a_pane_below_zero_is_never_fed_and_holds_nothing_back(connection: Conne
     (de,) = some_sets(connection, "m", ["de"])
     standing = lead(connection)
     live(connection, standing, range(FIRST, FIRST + 10), {de: 0.0})
-    gone = hour_events(rng, de, FIRST + 8, n=60)
+    gone = replace(hour_events(rng, de, FIRST + 8, n=15), confidence=np.full(15, 0.3))
     write_delta(connection, delta_of_events(gone, -1))
     live(connection, standing, range(FIRST + 10, FIRST + 16), {de: 0.0}, seed=3)
     series = number_of(connection, "{}")
