@@ -176,26 +176,24 @@ def page_text(found: Sequence[Found], command: str) -> str:
         "seed", "false pages", "false warnings", "warned after (h)", "paged after (h)", "onset found at (h)",
         "share right moved by", "other series that paged",
     ]  # fmt: skip
-    said = [
-        (
-            f"What the detectors make of the traffic of `caldrift demo`: {found[0].series} series, {HISTORY_DAYS} days of "
-            f"history and {STILL} hours of live traffic without drift; then answers of `risk-scorer` in French are right "
-            f"30 points less often, for {AFTER} hours. A pane is an hour, mature after {MATURITY} hours. Default settings: "
-            f"{rules.false_pages_per_year:g} false pages and {rules.false_warnings_per_year:g} false warnings a year, "
-            f"baselines of {rules.baseline_labels} labels."
-        ),
-        (
-            f"Series that do not drift: **{pages} false pages** in {len(found)} seeds, where the budget expects at most "
-            f"{rules.false_pages_per_year * share:.1f}; {warnings} false warnings, where it expects at most "
-            f"{rules.false_warnings_per_year * share:.1f}. The drift paged in {len(held)} of {len(found)} seeds; the "
-            f"interval of its onset held the truth in {sum(held)}, that of its size in {sum(sizes)}."
-        ),
-        (
-            "Hours count from the onset; a page can come no sooner than its pane is mature, which is not counted here. "
-            "The whole model and its difficulties hold French answers too, so that they page as well is no mistake."
-        ),
-    ]
-    paragraphs = "\n\n".join(fill(each, 120) for each in said)
+    budget = f"{rules.false_pages_per_year:g} false pages and {rules.false_warnings_per_year:g} false warnings a year"
+    due = [rules.false_pages_per_year * share, rules.false_warnings_per_year * share]
+    before = f"{HISTORY_DAYS} days of history and {STILL} hours of live traffic"
+    traffic = f"""
+    What the detectors make of the traffic of `caldrift demo`: {found[0].series} series, {before} without drift; then
+    answers of `risk-scorer` in French are right 30 points less often, for {AFTER} hours. A pane is an hour, mature
+    after {MATURITY} hours. Default settings: {budget}, baselines of {rules.baseline_labels} labels.
+    """
+    result = f"""
+    False pages of series that do not drift: **{pages}** in {len(found)} seeds, where the budget expects at most
+    {due[0]:.1f}; false warnings: {warnings}, where it expects at most {due[1]:.1f}. The drift paged in {len(held)} of
+    {len(found)} seeds; the interval of its onset held the truth in {sum(held)}, that of its size in {sum(sizes)}.
+    """
+    note = """
+    Hours count from the onset; a page can come no sooner than its pane is mature, which is not counted here. The whole
+    model and its difficulties hold French answers too, so that they page as well is no mistake.
+    """
+    paragraphs = "\n\n".join(fill(" ".join(each.split()), 120) for each in (traffic, result, note))
     return f"# Drift in the demo\n\n<!-- Written by `{command}`. -->\n\n{paragraphs}\n\n{table(head, rows)}"
 
 
