@@ -61,11 +61,12 @@ def _detector() -> None:
             nullable=False,
             comment="of them, how many have taught the baseline so far",
         ),
+        sa.Column("taught_until_at", INSTANT, comment="the last of them, once they were enough"),
         *_sketch_columns(),
         sa.Column(
             "baseline",
             postgresql.JSONB(),
-            comment="monitor.drift.baseline; NULL: the sketch above is still teaching it",
+            comment="monitor.drift.baseline, taught by the sketch; NULL: it is still being taught",
         ),
         sa.Column("numbers", sa.LargeBinary, comment="state of the two tiers: float64, little-endian"),
         sa.Column("opinion", sa.LargeBinary, comment="state of river's ADWIN"),

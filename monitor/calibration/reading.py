@@ -79,6 +79,20 @@ class Labelling(msgspec.Struct, frozen=True):
     missing: dict[str, str] = {}
 
 
+class ConfidenceShift(msgspec.Struct, frozen=True, gc=False):
+    """How far the confidences lie from those of a reference, labels or not; docs/confidence-shift.md defines it.
+
+    `distance` 0..1 with its interval and null band; `mean_change` -1..1, positive where they are higher now;
+    `n_reference` predictions of the reference.
+    """
+
+    distance: float
+    interval: Interval
+    null_band: Interval
+    mean_change: float
+    n_reference: int
+
+
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What a reading is about. `source` is "" for the primary label sources, else the one source it counts."""
 
@@ -139,6 +153,10 @@ class Reading(Subject, frozen=True, kw_only=True):
     risk_coverage: list[RiskPoint] = []
     labelling: Labelling | None = None
     """Of a single reading; null in one that was read among thousands while batches came."""
+    every_look: dict[str, Interval] = {}
+    """Of a single reading of the window `all`: confidence sequences, which hold at every look at once."""
+    confidence_shift: ConfidenceShift | None = None
+    """Of a single reading of a series whose detectors have a baseline: against the predictions of that."""
 
 
 @dataclass(frozen=True, slots=True)

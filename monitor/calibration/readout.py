@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from msgspec import structs
 
+from monitor.calibration import sequences
 from monitor.calibration.cells import UNIT, at_or_above, bin_edges
 from monitor.calibration.delays import median_delay
 from monitor.calibration.estimates import Estimates
@@ -22,6 +23,7 @@ from monitor.calibration.reading import (
     Above,
     Bin,
     BinsSetting,
+    ConfidenceShift,
     HistogramBin,
     Reading,
     ReadingSettings,
@@ -29,6 +31,7 @@ from monitor.calibration.reading import (
     Subject,
 )
 from monitor.calibration.sampling import labelling_of
+from monitor.calibration.shift import shift
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.uncertainty import Interval, ece_bands, equal_mass_bands, seeded
 from monitor.errors import NotEnoughData
@@ -68,6 +71,8 @@ METHODS: Final = {
     "bins": "Wilson interval of the accuracy",
     "label_delay_seconds": "median, to a factor of 1.42",
 }
+EVERYTHING: Final = "all"
+"""The window that forgets nothing."""
 NO_LABELS: Final = "no labels"
 HISTOGRAM_EDGES: Final = tuple(pairwise(bin_edges(HISTOGRAM_BINS)))
 AT_ONCE: Final = 100
@@ -85,11 +90,43 @@ class _Bands:
     method: str
 
 
-def read(sketch: Sketch, settings: ReadingSettings, subject: Subject) -> Reading:
-    """Read one sketch, with resampled bands. Equal sketches give equal digits, by whatever route they came about."""
+def read(sketch: Sketch, settings: ReadingSettings, subject: Subject, reference: Sketch | None = None) -> Reading:
+    """Read one sketch, with resampled bands. Equal sketches give equal digits, by whatever route they came about.
+
+    `reference` holds the predictions with which its confidences are compared.
+    """
     bands = _resampled(sketch, settings) if sketch.total(Row.N) else None
     [reading] = _assembled([sketch], settings, [subject], bands)
-    return structs.replace(reading, labelling=labelling_of(sketch, settings))
+    return structs.replace(
+        reading,
+        labelling=labelling_of(sketch, settings),
+        every_look=_every_look(sketch, settings) if bands is not None and subject.window == EVERYTHING else {},
+        confidence_shift=None if reference is None else _confidence_shift(reference, sketch, settings),
+    )
+
+
+def _every_look(sketch: Sketch, settings: ReadingSettings) -> dict[str, Interval]:
+    """Only of everything since the beginning: the start of a window that forgets is another one at each look."""
+    panel, level = panel_of([sketch]), settings.confidence_level
+    gap, ece = sequences.signed_gap(panel, level), sequences.ece(panel, settings.bins, settings.edges, level)
+    return {name: _interval(found, 0) for name, found in (("signed_gap", gap), ("ece", ece))}
+
+
+def _confidence_shift(reference: Sketch, sketch: Sketch, settings: ReadingSettings) -> ConfidenceShift | None:
+    if not reference.total(Row.N_PRED) or not sketch.total(Row.N_PRED):
+        return None
+    found = shift([reference], [sketch], settings.confidence_level)
+    return ConfidenceShift(
+        float(found.distance.value[0]),
+        _interval(found.distance, 0),
+        (float(found.null_low[0]), float(found.null_high[0])),
+        float(found.mean_change[0]),
+        reference.total(Row.N_PRED),
+    )
+
+
+def _interval(found: Estimates, place: int) -> Interval:
+    return float(found.low[place]), float(found.high[place])
 
 
 def read_many(sketches: Sequence[Sketch], settings: ReadingSettings, subjects: Sequence[Subject]) -> list[Reading]:

@@ -139,6 +139,17 @@ def _measures(reading: Reading) -> list[str]:
         shown = _signed(value) if key in SIGNED else _number(value)
         rows.append([words, shown, _interval(reading.intervals.get(key)), _interval(reading.null_band.get(key))])
     lines = table(["", f"n = {reading.n}", level, "if calibrated"], rows, right={1}).splitlines()
+    if reading.every_look:
+        lines.append(
+            f"{100 * reading.confidence_level:g} % at every look together: "
+            + ", ".join(f"{name.replace('_', ' ')} {_interval(found)}" for name, found in reading.every_look.items())
+        )
+    if reading.confidence_shift is not None:
+        found = reading.confidence_shift
+        lines.append(
+            f"confidences moved by {found.distance:.4f} ({_interval(found.interval)}) since the baseline, "
+            f"{_interval(found.null_band)} if unchanged; their mean by {found.mean_change:+.4f}"
+        )
     if reading.label_delay_seconds is not None:
         lines.append(f"labels come after {_duration(reading.label_delay_seconds)} (median)")
     lines.append(f"verdict: {verdict(reading)}")

@@ -80,11 +80,14 @@ class Learning:
 class Watching:
     """A series under watch: `numbers` (240,) of its detectors, the second opinion, and the last shift that it found.
 
-    `shift` is None while it found none since the baseline; `shift_pane` the pane at which it did.
+    `taught` is the sketch that taught the baseline, None where it is stored already, and `taught_until` its last pane.
+    `shift` is None while none was found since the baseline; `shift_pane` the pane at which it was.
     """
 
     taken: Taken
     baseline_panes: int
+    taught_until: int
+    taught: Sketch | None
     baseline: Baseline
     numbers: FloatArray
     opinion: SecondOpinion
@@ -246,4 +249,5 @@ class _Feeding:
 
 def _watching(learned: Learning, baseline: Baseline) -> Watching:
     opinion = SecondOpinion(learned.labels.total(Row.N) / learned.baseline_panes)
-    return Watching(learned.taken, learned.baseline_panes, baseline, numbers(begun(stacked([baseline])))[0], opinion)
+    taught = (learned.baseline_panes, learned.taken.until, learned.labels)
+    return Watching(learned.taken, *taught, baseline, numbers(begun(stacked([baseline])))[0], opinion)

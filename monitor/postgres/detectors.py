@@ -31,7 +31,9 @@ from monitor.postgres.arrays import (
 )
 from monitor.postgres.database import Connection
 from monitor.postgres.panes import HOUR_US
-from monitor.postgres.sketches import COLUMNS, REPLACED, SLICED, SLICED_AS, SLICES, read_stack, slices
+from monitor.postgres.sketches import COLUMNS, SLICED, SLICED_AS, SLICES, read_stack, slices
+from monitor.postgres.tables import SKETCH_COLUMNS
+from monitor.rolling.panes import HOUR as HOUR_LONG
 from monitor.rolling.panes import start_of
 from monitor.rolling.stacks import sketches
 from monitor.rolling.stacks import stacked as stack_of
@@ -39,27 +41,35 @@ from monitor.rolling.stacks import stacked as stack_of
 HOUR: Final = "(extract(epoch FROM {}) / 3600)::bigint"
 READ: Final = f"""
 SELECT series, {HOUR.format("first_at")} AS first, {HOUR.format("began_at")} AS began,
-    {HOUR.format("until_at")} AS until, panes, baseline_panes, baseline::text, numbers, opinion,
+    {HOUR.format("until_at")} AS until, panes, baseline_panes, {HOUR.format("taught_until_at")} AS taught_until,
+    baseline::text, numbers, opinion,
     {HOUR.format("shift_at")} AS shift_pane, shift, shift_mean, shift_panes, renew
 FROM detector WHERE series = ANY(%(series)s) FOR UPDATE
 """
 READ_TEACHING: Final = f"""
 SELECT series::bigint, {COLUMNS} FROM detector WHERE series = ANY(%(series)s) AND baseline IS NULL
 """
+READ_REFERENCES: Final = f"""
+SELECT series::bigint, {COLUMNS}, {HOUR.format("taught_until_at")}
+FROM detector WHERE series = ANY(%(series)s) AND taught_until_at IS NOT NULL
+"""
 PROGRESS: Final = f"""
 SELECT series, {HOUR.format("first_at")}, {HOUR.format("began_at")}, {HOUR.format("until_at")}, panes FROM detector
 """
 _COLUMNS: Final = (
-    "first_at", "began_at", "until_at", "panes", "baseline_panes", "baseline", "numbers", "opinion", "shift_at",
-    "shift", "shift_mean", "shift_panes", "labels", "residual", "page_evidence", "page_limit", "warn_evidence",
-    "warn_limit", "late_labels",
+    "first_at", "began_at", "until_at", "panes", "baseline_panes", "taught_until_at", "baseline", "numbers", "opinion",
+    "shift_at", "shift", "shift_mean", "shift_panes", "labels", "residual", "page_evidence", "page_limit",
+    "warn_evidence", "warn_limit", "late_labels",
 )  # fmt: skip
 _NAMES: Final = ", ".join(_COLUMNS)
+_TAUGHT: Final = "EXCLUDED.baseline IS NOT NULL AND d.baseline IS NOT NULL AND EXCLUDED.began_at = d.began_at"
+"""The sketch that taught the baseline stays as it is: it is large, and is not read again to be written."""
 WRITE: Final = f"""
 INSERT INTO detector AS d (series, {_NAMES}, {COLUMNS})
 SELECT k.series, {", ".join(f"k.{name}" for name in _COLUMNS)}, {SLICES}
 FROM unnest(%(series)s, {", ".join(f"%({name})s" for name in _COLUMNS)}, {SLICED}) AS k (series, {_NAMES}, {SLICED_AS})
-ON CONFLICT (series) DO UPDATE SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS[:-1])}, {REPLACED},
+ON CONFLICT (series) DO UPDATE SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS[:-1])},
+    {", ".join(f"{name} = CASE WHEN {_TAUGHT} THEN d.{name} ELSE EXCLUDED.{name} END" for name in SKETCH_COLUMNS)},
     late_labels = EXCLUDED.late_labels + CASE WHEN EXCLUDED.began_at = d.began_at THEN d.late_labels ELSE 0 END,
     renew = false
 """
@@ -92,6 +102,18 @@ def read_progress(connection: Connection) -> dict[int, Taken]:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The sketch that taught a baseline: its predictions were made before `until_at`."""
+
+    sketch: Sketch
+    until_at: datetime
+
+    def before(self, start_at: datetime | None) -> Sketch | None:
+        """The sketch, where it shares no prediction with a window that starts then; None: from the beginning."""
+        return self.sketch if start_at is not None and start_at >= self.until_at else None
+
+
+@dataclass(frozen=True, slots=True)
 class _Stored:
     """A row of the table, the instants as hours."""
 
@@ -101,6 +123,7 @@ class _Stored:
     until: int
     panes: int
     baseline_panes: int
+    taught_until: int | None
     baseline: str | None
     numbers: bytes
     opinion: bytes
@@ -148,6 +171,7 @@ def write_watches(connection: Connection, judged: Mapping[int, Watch], alphas: A
             "until_at": _hours([watch.taken.until for watch in watches]),
             "panes": Int8Array([watch.taken.n for watch in watches]),
             "baseline_panes": Int4Array([watch.baseline_panes for watch in watches]),
+            "taught_until_at": _hours([NOTHING_FED if watch is None else watch.taught_until for watch in watching]),
             "baseline": JsonbArray([None if watch is None else encoded(watch.baseline) for watch in watching]),
             "numbers": ByteaArray(
                 [None if watch is None else watch.numbers.astype("<f8").tobytes() for watch in watching]
@@ -222,6 +246,13 @@ def add_late(connection: Connection, labels: Mapping[int, int]) -> None:
         connection.execute(ADD_LATE, {"series": Int4Array(list(labels)), "n": Int8Array(list(labels.values()))})
 
 
+def read_references(connection: Connection, series: Sequence[int]) -> dict[int, Reference]:
+    """What taught the baselines of those series that have one."""
+    read = read_stack(connection, READ_REFERENCES, {"series": Int4Array(np.array(series, np.int64))})
+    ends = dict(zip(read.keys.tolist(), read.others[:, 0].tolist(), strict=True))
+    return {one: Reference(sketch, start_of(ends[one]) + HOUR_LONG) for one, sketch in sketches(read.stack)}
+
+
 def ask_anew(connection: Connection, series: Sequence[int]) -> int:
     """Let the next panes of these series teach new baselines; returns how many had begun one."""
     asked = connection.execute(
@@ -231,7 +262,8 @@ def ask_anew(connection: Connection, series: Sequence[int]) -> int:
 
 
 def _teaching(watch: Watch) -> Sketch:
-    return watch.labels if isinstance(watch, Learning) else empty()
+    """What teaches the baseline, or taught it just now."""
+    return watch.labels if isinstance(watch, Learning) else watch.taught or empty()
 
 
 def _residual(found: Evidence | None) -> float | None:
@@ -272,7 +304,8 @@ def _watch(row: _Stored, teaching: Sketch | None) -> Watch:
     shift = None if row.shift is None else Shift(row.shift_mean, row.shift_panes, row.shift)
     shift_pane = NOTHING_FED if row.shift_pane is None else row.shift_pane
     state, opinion = _numbers_of(row.numbers, baseline), _opinion_of(row.opinion)
-    return Watching(taken, row.baseline_panes, baseline, state, opinion, shift, shift_pane)
+    taught_until = NOTHING_FED if row.taught_until is None else row.taught_until
+    return Watching(taken, row.baseline_panes, taught_until, None, baseline, state, opinion, shift, shift_pane)
 
 
 def _numbers_of(stored: bytes, baseline: Baseline) -> FloatArray:

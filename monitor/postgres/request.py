@@ -9,6 +9,7 @@ from monitor.calibration.readout import read
 from monitor.calibration.sketch import checked
 from monitor.errors import BadInput
 from monitor.postgres.database import Connection
+from monitor.postgres.detectors import read_references
 from monitor.postgres.leader import settle
 from monitor.postgres.lookup import find_series, known_since
 from monitor.postgres.panes import series_sum
@@ -46,8 +47,10 @@ def answer(connection: Connection, request: Request, now: datetime) -> Reading:
             _check_known(connection, request.known_at, now)
         series = find_series(connection, request.name)
         total = series_sum(connection, series.id, span_at(request.window, at, request.maturity), request.known_at)
+        reference = read_references(connection, [series.id]).get(series.id)
     subject = subject_of(request.name, request.window.name, total.span, at, request.full_maturity)
-    return read(checked(total.sketch), request.reading, subject)
+    before = None if reference is None else reference.before(subject.window_start)
+    return read(checked(total.sketch), request.reading, subject, before)
 
 
 def _check_known(connection: Connection, known_at: datetime, now: datetime) -> None:

@@ -208,6 +208,24 @@ DEFINITIONS = (
         "offset.",
     ),
     Definition(
+        "every-look",
+        "At every look",
+        "An interval is a promise about one look: whoever looks every hour, and acts on the first one that leaves 0, "
+        "acts on chance sooner or later. A confidence sequence holds the truth at all looks together, at the same "
+        "level; it is about 1.7 times as wide. It is over everything since the beginning: a window that forgets has "
+        "another beginning at each look.",
+        "Ville 1939; Waudby-Smith and Ramdas 2024",
+    ),
+    Definition(
+        "confidence-shift",
+        "Confidences moved",
+        "How far the confidences of this window lie from those that taught the baseline of the drift detectors: by how "
+        "much a prediction must be moved, on average, to make one set of the other. It needs no label, and says "
+        "nothing about calibration: other traffic moves confidences too, and a model that becomes wrong while it goes "
+        "on as sure as before moves none.",
+        "del Barrio et al. 1999",
+    ),
+    Definition(
         "drift",
         "Drift: baseline, pages, warnings",
         "The first mature labels of a series teach its baseline: how often it is right at each confidence. Every "

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from markupsafe import Markup
 
-from monitor.calibration.reading import Reading
+from monitor.calibration.reading import ConfidenceShift, Reading
 from monitor.web.charts import confidence_histogram, level, reliability_diagram
 from monitor.web.definitions import ANCHORS
 from monitor.web.scales import duration_text, instant_text, plain, window_text
@@ -227,7 +227,22 @@ def facts_of(reading: Reading) -> list[tuple[str, str]]:
         ("as of", instant_text(reading.as_of) if reading.as_of is not None else UNKNOWN),
         ("labels", "mature" if reading.mature else "provisional: younger predictions are included"),
         ("bins", f"{reading.bins_setting.count} of equal width, {_edges(reading)}"),
+        *(
+            (f"{_NAMES[name]} at every look", f"{level(reading)}: {between(Range(*found))}")
+            for name, found in reading.every_look.items()
+        ),
+        *([] if reading.confidence_shift is None else [("confidences moved", _shift_words(reading.confidence_shift))]),
     ]
+
+
+_NAMES = {"signed_gap": "signed gap", "ece": "ECE"}
+
+
+def _shift_words(found: ConfidenceShift) -> str:
+    return (
+        f"by {ratio(found.distance)} ({between(Range(*found.interval))}) since the baseline of the drift detectors; "
+        f"null band {between(Range(*found.null_band))}"
+    )
 
 
 def labelling_part(reading: Reading) -> Markup:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from monitor.calibration.sketch import Sketch, checked
 from monitor.errors import Refused
 from monitor.postgres import windows
 from monitor.postgres.database import Connection
+from monitor.postgres.detectors import read_references
 from monitor.postgres.evaluation import Pass, note_evaluated
 from monitor.postgres.leader import leading
 from monitor.postgres.readings import StoredReading, drop_readings, write_readings
@@ -90,9 +91,7 @@ def _read_some(
         }
         subjects = [_subject(standing, evaluation, key, as_of) for key in due]
         if standing.exact:
-            found = [
-                read(sketch, evaluation.reading, each) for sketch, each in zip(due.values(), subjects, strict=True)
-            ]
+            found = _exactly(connection, evaluation.reading, due, subjects)
         else:
             found = read_many(list(due.values()), evaluation.reading, subjects)
         stored = [StoredReading(key >> 32, one.window, as_of, now, one) for key, one in zip(due, found, strict=True)]
@@ -106,12 +105,19 @@ def _read_some(
     return len(stored)
 
 
-def _readings(
-    each: Sequence[Sketch], how: ReadingSettings, subjects: Sequence[Subject], *, exact: bool
+def _exactly(
+    connection: Connection, how: ReadingSettings, due: Mapping[int, Sketch], subjects: Sequence[Subject]
 ) -> list[Reading]:
-    if not exact:
-        return read_many(each, how, subjects)
-    return [read(sketch, how, subject) for sketch, subject in zip(each, subjects, strict=True)]
+    """The readings as `caldrift reading` gives them."""
+    references = read_references(connection, sorted({key >> 32 for key in due}))
+    before = [
+        reference.before(subject.window_start) if (reference := references.get(key >> 32)) else None
+        for key, subject in zip(due, subjects, strict=True)
+    ]
+    return [
+        read(sketch, how, subject, reference)
+        for sketch, subject, reference in zip(due.values(), subjects, before, strict=True)
+    ]
 
 
 def _is_due(standing: Standing, evaluation: Evaluation, key: int, sketch: Sketch) -> bool:

@@ -202,3 +202,29 @@ def test_the_level_widens_the_intervals() -> None:
         assert wide.intervals[name] != narrow.intervals[name]
     assert wide.null_band["ece"][1] > narrow.null_band["ece"][1]
     assert ece(sketch) == narrow.ece == wide.ece
+
+
+def test_only_a_reading_of_everything_has_sequences_that_hold_at_every_look() -> None:
+    sketch, settings = sketch_of(*stream("stated", 3000, np.random.default_rng(4), gap=0.1)), ReadingSettings()
+    whole = read(sketch, settings, Subject(model="m"))
+    assert read(sketch, settings, Subject(model="m", window="7d")).every_look == {}
+    assert read(empty(), settings, Subject(model="m")).every_look == {}
+    for name, value in (("signed_gap", whole.signed_gap), ("ece", whole.ece)):
+        assert value is not None
+        (low, high), (one_low, one_high) = whole.every_look[name], whole.intervals[name]
+        assert low <= one_low <= value <= one_high <= high
+    assert whole.every_look["signed_gap"][0] > 0
+
+
+def test_confidences_are_compared_with_those_of_a_reference_where_there_is_one() -> None:
+    before = sketch_of([0.5] * 300 + [0.9] * 300, [np.nan] * 600)
+    after = sketch_of([0.5] * 200 + [0.8] * 200, [np.nan] * 400)
+    found = read(after, ReadingSettings(), Subject(model="m"), before).confidence_shift
+    assert found is not None
+    assert found.distance == pytest.approx(0.05)
+    assert found.mean_change == pytest.approx(-0.05)
+    assert found.n_reference == 600
+    assert found.interval[0] <= found.distance <= found.interval[1]
+    assert read(after, ReadingSettings(), Subject(model="m")).confidence_shift is None
+    assert read(after, ReadingSettings(), Subject(model="m"), empty()).confidence_shift is None
+    assert read(empty(), ReadingSettings(), Subject(model="m"), before).confidence_shift is None

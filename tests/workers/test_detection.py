@@ -14,9 +14,10 @@ from monitor.drift.alarms import Alarm
 from monitor.drift.detectors import Limits
 from monitor.drift.watches import FedPane, Learning, Pane, Rules, Watch, Watching, anew, feed
 from monitor.postgres.database import Connection, connect
-from monitor.postgres.detectors import ask_anew, read_watches, write_alarms
+from monitor.postgres.detectors import ask_anew, read_references, read_watches, write_alarms
 from monitor.postgres.leader import take_lead
 from monitor.postgres.panes import series_sum
+from monitor.postgres.request import Request, answer
 from monitor.postgres.series import read_series
 from monitor.rolling.deltas import Delta
 from monitor.rolling.deltas import merge as merge_deltas
@@ -307,6 +308,31 @@ def test_a_pane_below_zero_is_never_fed_and_holds_nothing_back(connection: Conne
     series = number_of(connection, "{}")
     fed = [hour_of(row[1]) - FIRST for row in rows(connection, "fed_pane") if row[0] == series]
     assert fed == [*range(8), *range(9, 13)]
+
+
+def test_a_window_after_the_baseline_is_compared_with_its_confidences(connection: Connection) -> None:
+    (de,) = some_sets(connection, "m", ["de"])
+    standing = lead(connection)
+    live(connection, standing, range(FIRST, FIRST + 40), {de: 0.0})
+    series = number_of(connection, "{}")
+    reference = read_references(connection, [series])[series]
+    assert reference.until_at == start_of(FIRST + 20)
+    assert reference.sketch == series_sum(connection, series, Span(FIRST, FIRST + 20)).sketch
+    request = Request(
+        read_series(connection, [series])[0].name,
+        window_named("12h"),
+        EVALUATION.maturity,
+        EVALUATION.maturity,
+        EVALUATION.reading,
+    )
+    found = answer(connection, request, start_of(FIRST + 40)).confidence_shift
+    assert found is not None
+    assert (found.n_reference, found.interval[0]) == (400, 0.0)
+    assert found.distance <= found.null_band[1]
+    overlapping = replace(request, window=window_named("24h"))
+    assert answer(connection, overlapping, start_of(FIRST + 40)).confidence_shift is None
+    live(connection, standing, range(FIRST + 40, FIRST + 43), {de: 0.0}, seed=9)
+    assert read_references(connection, [series])[series].sketch == reference.sketch
 
 
 def test_series_of_other_label_sources_are_not_watched(connection: Connection) -> None:
