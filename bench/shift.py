@@ -21,10 +21,10 @@ from scipy.stats import chi2, kstwobign
 
 from bench.characteristics import watched
 from bench.charpage import table
+from bench.confidences import begun, step, sums
 from bench.streams import HIGH_WORLD, STATED_WORLD, Floats, Stream
 from monitor.calibration.shift import Shift, predictions_by_place, shift
 from monitor.calibration.sketch import Sketch, sketch_of
-from monitor.drift.confidences import begun, step, sums
 from tests.calibration.streams import stream
 
 PAGE = Path(__file__).parents[1] / "docs" / "confidence-shift.md"
@@ -244,7 +244,8 @@ change is a reason to look, to label some of the new traffic, and to read the wi
 
 ## How far: the distance
 
-`monitor.calibration.shift` compares the predictions of two sketches, labelled or not. Its **distance** is that of
+A reading of a window after the baseline of the drift detectors has it (`confidence_shift`), against the predictions that
+taught the baseline. `monitor.calibration.shift` compares the predictions of two sketches, labelled or not. Its **distance** is that of
 Wasserstein of order 1, the area between the two distribution functions: by how much confidence a prediction must be
 moved, on average, to make the one set of the other. .03 means that confidences moved by three points on average. Beside
 it stand the change of the mean with its sign (the distance is at least that, and more where some rose and others fell)
@@ -263,7 +264,7 @@ its chi-square approximation fails where bins are nearly empty.
 
 ## How soon: a warning with a stated rate
 
-`monitor.drift.confidences` is fed each pane as soon as its hour is over, and compares it with everything before, the
+`bench/confidences.py` is fed each pane as soon as its hour is over, and compares it with everything before, the
 reference first. It bets that the mean confidence, the share below .75 or the share from .9 on rises or falls, with five
 stakes each. If nothing changed, each way to divide the predictions into before and now is equally likely, and over all
 of them no bet wins on average: that is exact, for any distribution and any size of the reference. The bets are summed
@@ -273,7 +274,8 @@ panes' results as independent of each other, as they nearly are.
 
 **On what it is conditional**: predictions are independent and their order does not matter. A day has its hours: where
 the traffic of the night differs from that of the day, panes of an hour are no random parts of the day, and it warns,
-rightly and uselessly. Such series are for panes of a day, or for the distance between equal hours.
+rightly and uselessly. Such series are for panes of a day, or for the distance between equal hours. Therefore the
+service shows the distance, and does not feed this warning: it was tried, and stands here as a measured try.
 """
 
 SOURCES = """

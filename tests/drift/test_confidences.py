@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.confidences import FEATURES, STAKES, begun, log_factors, step, sums
 from monitor.calibration.sketch import Sketch, merge, sketch_of
-from monitor.drift.confidences import FEATURES, STAKES, begun, log_factors, step, sums
 from tests.calibration.streams import KINDS, Floats, stream
 
 some = st.lists(st.integers(0, 600).map(lambda j: j / 600), min_size=1, max_size=8)
