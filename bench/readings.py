@@ -1,4 +1,5 @@
-"""Reading thousands of series: every measure with its interval, against a stack of libraries on the raw rows.
+"""Reading thousands of series: every measure with its interval, and a pane through the detectors, against a stack of
+libraries on the raw rows.
 
     python -m bench readings [--series 10000] [--labels 1000] [--stack 40] [--parts .parts/peers]
 
@@ -25,6 +26,9 @@ from monitor.calibration.panel import panel_of
 from monitor.calibration.reading import ReadingSettings, Subject, reading_to_json
 from monitor.calibration.readout import AT_ONCE, read_many
 from monitor.calibration.sketch import Sketch, sketch_of
+from monitor.drift.detectors import Limits
+from monitor.drift.watches import Pane, Watch, anew, feed
+from monitor.workers.detection import SERIES_AT_ONCE
 
 Floats = npt.NDArray[np.float64]
 STATED = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99])
@@ -33,6 +37,8 @@ LIBRARIES = (
 )  # fmt: skip
 WANTED = 500.0
 ROUNDS = 3
+COMPUTING = "computing: all measures, intervals, null bands"
+DETECTORS = "detectors: a pane of 20 labels"
 DISTINCT = 400
 """Series that differ; more are these again."""
 
@@ -89,7 +95,7 @@ def main(arguments: list[str]) -> None:
     for name in theirs[0]:
         print(f"  {name:44} {statistics.median(each[name] for each in theirs):9,.1f} us a series")
     whole = statistics.median(sum(each.values()) for each in theirs)
-    ratio = whole / statistics.median(ours["computing: all measures, intervals, null bands"])
+    ratio = whole / sum(statistics.median(ours[part]) for part in (COMPUTING, DETECTORS))
     verdict = "OK" if ratio >= WANTED else "MISSED"
     print(f"  all libraries, no interval: {whole:,.0f} us; libraries / computing: {ratio:,.0f} (wanted 500) {verdict}")
 
@@ -101,9 +107,11 @@ def rounds(
     settings, subjects = ReadingSettings(), [Subject(model="m")] * len(sketches)
     tenth = len(sketches) // 10
     readings = read_many(sketches[:tenth], settings, subjects[:tenth])
+    watches, panes = watched(sketches[:DISTINCT], max(tenth, 1))
     work: dict[str, tuple[Callable[[], object], int]] = {
-        "computing: all measures, intervals, null bands": (lambda: computed(sketches), len(sketches)),
+        COMPUTING: (lambda: computed(sketches), len(sketches)),
         "computing, a tenth of the series": (lambda: computed(sketches[:tenth]), tenth),
+        DETECTORS: (lambda: detected(watches, panes), len(watches)),
         "computing and assembling readings": (lambda: read_many(sketches, settings, subjects), len(sketches)),
         "readings to JSON": (lambda: [reading_to_json(each) for each in readings], tenth),
     }
@@ -120,6 +128,26 @@ def rounds(
                 command = [str(python), str(Path(__file__).with_name("stack.py")), str(raw)]
                 theirs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     return ours, theirs
+
+
+def watched(distinct: list[Sketch], series: int) -> tuple[tuple[Watch, ...], list[list[Pane]]]:
+    """So many series under watch, and the next pane of each."""
+    rng = np.random.default_rng(2)
+    off = Limits(np.zeros(len(distinct)), np.zeros(len(distinct)))
+    taught = feed([anew()] * len(distinct), [[Pane(0, each)] for each in distinct], off, 100).watches
+    panes = [[Pane(1, sketch_of(*stream(20, rng)))] for _ in distinct]
+    return (
+        tuple(taught[place % len(distinct)] for place in range(series)),
+        [panes[place % len(distinct)] for place in range(series)],
+    )
+
+
+def detected(watches: tuple[Watch, ...], panes: list[list[Pane]]) -> None:
+    """A pane of each series through the detectors, some series at a time as the leader feeds them."""
+    for first in range(0, len(watches), SERIES_AT_ONCE):
+        some = slice(first, first + SERIES_AT_ONCE)
+        rates = np.full(len(watches[some]), 1e-6)
+        feed(watches[some], panes[some], Limits(rates, rates), 100)
 
 
 def computed(sketches: list[Sketch]) -> None:

@@ -244,12 +244,12 @@ change is a reason to look, to label some of the new traffic, and to read the wi
 
 ## How far: the distance
 
-A reading of a window after the baseline of the drift detectors has it (`confidence_shift`), against the predictions that
-taught the baseline. `monitor.calibration.shift` compares the predictions of two sketches, labelled or not. Its **distance** is that of
-Wasserstein of order 1, the area between the two distribution functions: by how much confidence a prediction must be
-moved, on average, to make the one set of the other. .03 means that confidences moved by three points on average. Beside
-it stand the change of the mean with its sign (the distance is at least that, and more where some rose and others fell)
-and
+A reading of a window after the baseline of the drift detectors has it (`confidence_shift`), against the predictions
+that taught the baseline. `monitor.calibration.shift` compares the predictions of two sketches, labelled or not. Its
+**distance** is that of Wasserstein of order 1, the area between the two distribution functions: by how much confidence
+a prediction must be moved, on average, to make the one set of the other. .03 means that confidences moved by three
+points on average. Beside it stand the change of the mean with its sign (the distance is at least that, and more where
+some rose and others fell) and
 
 - the **null band**: where the distance would lie if both were drawn from one distribution. From the area under a
   Brownian bridge (mean and variance in closed form, a gamma distribution between); it takes the atoms of stated
