@@ -46,6 +46,18 @@ LIMIT 20
 """
 
 
+ALARMS = """
+SELECT raised_at, tier, model, signal, segment, band,
+    CASE sign WHEN 1 THEN 'over-confident' ELSE 'under-confident' END AS side,
+    -size AS "share right moved by", -size_high AS "at least", -size_low AS "at most",
+    onset_at AS "since about", onset_low_at AS "not before", onset_high_at AS "not after"
+FROM alarm_v1
+WHERE model IN (${model:sqlstring})
+ORDER BY raised_at DESC, id DESC
+LIMIT 50
+"""
+
+
 class Sql(variants.Dataquery):
     """A query of the Postgres data source, as text."""
 
@@ -170,6 +182,32 @@ def readings_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
     return board.with_row(dashboard.Row("Readings")).with_panel(diagram).with_panel(worst)
 
 
+def drift_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    alarms = (
+        table.Panel()
+        .title("Alarms of the drift detectors")
+        .description("Newest first; the share right moved against the baseline, with 95 % intervals of size and onset")
+        .datasource(POSTGRES)
+        .with_target(SqlQuery(ALARMS))
+        .height(9)
+        .span(24)
+    )
+    return (
+        board.with_row(dashboard.Row("Drift"))
+        .with_panel(
+            lines("Evidence for drift", "Of the page tier, on its way to an alarm at 1; a scale of logarithms", "short",
+                  query('topk(10, caldrift_drift_evidence_ratio{model=~"$model", tier="page"})',
+                        "{{model}} {{signal}} {{segment}}"))
+        )
+        .with_panel(
+            lines("Alarms so far", "By model and tier", "short",
+                  query('caldrift_drift_alarms_total{model=~"$model"}', "{{model}} {{tier}}"),
+                  query('caldrift_drift_series{model=~"$model", stage="learning"}', "{{model}} series that learn", "B"))
+        )
+        .with_panel(alarms)
+    )  # fmt: skip
+
+
 def pipeline_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
     return (
         board.with_row(dashboard.Row("Pipeline"))
@@ -225,7 +263,7 @@ def build() -> str:
         .with_variable(labels_of("segment", many=False, matching='{model=~"$model"}'))
         .with_variable(dashboard.TextBoxVariable("min_labels").label("Least labels").default_value("30"))
     )
-    for row in (now_row, calibration_row, readings_row, pipeline_row):
+    for row in (now_row, calibration_row, drift_row, readings_row, pipeline_row):
         board = row(board)
     return json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 

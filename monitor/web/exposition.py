@@ -137,8 +137,9 @@ def _drift(found: Snapshot) -> Iterator[Sample]:
     for (model, tier), n in sorted(found.alarms.items()):
         yield Sample(metrics.DRIFT_ALARMS, (model, tier), n)
     stages = Counter((row.model, row.stage) for row in found.detectors)
-    for (model, stage), n in sorted(stages.items()):
-        yield Sample(metrics.DRIFT_SERIES, (model, stage), n)
+    for model in sorted({model for model, _ in stages}):
+        for stage in ("learning", "watching"):
+            yield Sample(metrics.DRIFT_SERIES, (model, stage), stages[model, stage])
     late = Counter[str]()
     shown = {(row.model, row.signal, segment_label(row.segment, row.source_group)) for row in found.series}
     for row in found.detectors:

@@ -95,7 +95,7 @@ def test_every_sql_query_of_the_dashboard_answers_to_the_role_that_reads_views_o
     seeded_database: tuple[str, list[Reading]],
 ) -> None:
     queries = targets("rawSql")
-    assert len(queries) == 2
+    assert len(queries) == 3
     with psycopg.connect(seeded_database[0], autocommit=True) as connection:
         connection.execute("SET ROLE caldrift_read")
         bins, worst = (connection.execute(query.encode()).fetchall() for query in queries)
