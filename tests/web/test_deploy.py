@@ -98,12 +98,15 @@ def test_every_sql_query_of_the_dashboard_answers_to_the_role_that_reads_views_o
     assert len(queries) == 3
     with psycopg.connect(seeded_database[0], autocommit=True) as connection:
         connection.execute("SET ROLE caldrift_read")
-        bins, worst = (connection.execute(query.encode()).fetchall() for query in queries)
+        alarms, bins, worst = (connection.execute(query.encode()).fetchall() for query in queries)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT 1 FROM dead_letter")
     reading = seeded_database[1][0]
     assert [(row[0], row[1]) for row in bins] == [(one.mean_confidence, one.accuracy) for one in reading.bins]
     assert worst[0][2] == '{"lang":"de"}'
+    pages = [row for row in alarms if row[1] == "page" and row[4] == '{"lang":"de"}']
+    assert pages[0][6] == "over-confident"
+    assert pages[0][8] <= pages[0][7] <= pages[0][9] < 0
 
 
 @pytest.mark.ci
