@@ -126,12 +126,13 @@ class Fed:
     panes: tuple[FedPane, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """The logarithms of what the two tiers hold, and labels and mean residual since the baseline, by band, (4,)."""
+    """Of S series: the logarithms of what the two tiers hold, (S,) each; labels and mean residual since the baseline,
+    by band, (S, 4) each."""
 
-    page: float
-    warn: float
+    page: FloatArray
+    warn: FloatArray
     labels: FloatArray
     residual: FloatArray
 
@@ -141,13 +142,12 @@ def anew(taken: Taken = Taken()) -> Learning:
     return Learning(replace(taken, began=NOTHING_FED), empty())
 
 
-def evidence_of(watching: Watching) -> Evidence:
-    """What the detectors of a series hold."""
-    state = state_of(watching.numbers[None], np.array([watching.taken.until]))
-    labels, residual = state.grown[0, :, 0], state.grown[0, :, 1]
-    return Evidence(
-        float(evidence(state.page)[0]), float(log_mean(state.warn)[0]), labels, residual / np.maximum(labels, 1)
-    )
+def evidence_of(watching: Sequence[Watching]) -> Evidence:
+    """What the detectors of some series hold, at least one."""
+    until = np.array([each.taken.until for each in watching], np.int64)
+    state = state_of(np.stack([each.numbers for each in watching]), until)
+    labels, residual = state.grown[..., 0], state.grown[..., 1]
+    return Evidence(evidence(state.page), log_mean(state.warn), labels, residual / np.maximum(labels, 1))
 
 
 def feed(watches: Sequence[Watch], panes: Sequence[Sequence[Pane]], limits: Limits, baseline_labels: int) -> Fed:

@@ -17,7 +17,7 @@ from monitor.drift.adwin import SecondOpinion, Shift, restored
 from monitor.drift.alarms import Alarm
 from monitor.drift.baseline import Baseline, decoded, encoded, stacked
 from monitor.drift.state import NOTHING_FED, WIDTH, begun, numbers
-from monitor.drift.watches import Evidence, FedPane, Learning, Taken, Watch, Watching, anew, evidence_of
+from monitor.drift.watches import FedPane, Learning, Taken, Watch, Watching, anew, evidence_of
 from monitor.errors import Refused
 from monitor.postgres.arrays import (
     ByteaArray,
@@ -158,7 +158,6 @@ def write_watches(connection: Connection, judged: Mapping[int, Watch], alphas: A
     each = sorted(judged)
     watches = [judged[one] for one in each]
     watching = [watch if isinstance(watch, Watching) else None for watch in watches]
-    evidence = [None if watch is None else evidence_of(watch) for watch in watching]
     shifts = [None if watch is None else watch.shift for watch in watching]
     limits = np.array([alphas[one] for one in each])
     stack = stack_of({one: _teaching(watch) for one, watch in zip(each, watches, strict=True)})
@@ -183,10 +182,7 @@ def write_watches(connection: Connection, judged: Mapping[int, Watch], alphas: A
             "shift_panes": Int4Array(
                 [0 if shift is None else shift.panes for shift in shifts], np.array([shift is None for shift in shifts])
             ),
-            "labels": Float8Array([0.0 if found is None else float(found.labels[0]) for found in evidence]),
-            "residual": _numbers([_residual(found) for found in evidence]),
-            "page_evidence": _numbers([None if found is None else found.page for found in evidence]),
-            "warn_evidence": _numbers([None if found is None else found.warn for found in evidence]),
+            **_evidence(watching),
             "page_limit": _limits(limits[:, 0]),
             "warn_limit": _limits(limits[:, 1]),
             "late_labels": Int8Array([late.get(one, 0) for one in each]),
@@ -266,8 +262,20 @@ def _teaching(watch: Watch) -> Sketch:
     return watch.labels if isinstance(watch, Learning) else watch.taught or empty()
 
 
-def _residual(found: Evidence | None) -> float | None:
-    return None if found is None or not found.labels[0] else float(found.residual[0])
+def _evidence(watching: Sequence[Watching | None]) -> dict[str, Float8Array]:
+    """The columns of what the detectors hold; NULL, and no labels, where a baseline is being taught."""
+    taught = np.array([watch is not None for watch in watching])
+    columns = np.full((4, len(watching)), np.nan)
+    if taught.any():
+        found = evidence_of([watch for watch in watching if watch is not None])
+        columns[:, taught] = found.labels[:, 0], found.residual[:, 0], found.page, found.warn
+    labels, residual, page, warn = columns
+    return {
+        "labels": Float8Array(np.nan_to_num(labels)),
+        "residual": Float8Array(residual, ~(labels > 0)),
+        "page_evidence": Float8Array(page, ~taught),
+        "warn_evidence": Float8Array(warn, ~taught),
+    }
 
 
 def _hours(hours: Sequence[int]) -> TimestamptzArray:

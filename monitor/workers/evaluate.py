@@ -121,6 +121,7 @@ def _log_turn(done: Turn, seconds: float) -> None:
                 "windows_rolled": done.windows_rolled,
                 "readings": done.readings,
                 "past_readings": done.past_readings,
+                "panes_fed": done.panes_fed,
                 "seconds": round(seconds, 3),
             },
         )

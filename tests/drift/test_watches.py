@@ -101,10 +101,10 @@ def test_the_first_panes_teach_until_there_are_enough_labels() -> None:
     assert isinstance(watch, Watching)
     assert watch.baseline.labels[0] == 300
     assert [pane.residual for pane in later.panes] == [None] * 15
-    assert evidence_of(watch).labels[0] == 0
+    assert evidence_of([watch]).labels[0, 0] == 0
     (fed,) = feed(later.watches, [panes[15:17]], OFF, WANTED).watches
     assert isinstance(fed, Watching)
-    assert evidence_of(fed).labels[0] == 40
+    assert evidence_of([fed, watch]).labels[:, 0].tolist() == [40, 0]
 
 
 def test_a_page_ends_the_baseline_and_the_pane_after_it_begins_the_next() -> None:
