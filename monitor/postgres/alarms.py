@@ -38,7 +38,13 @@ LAST: Final = f"""
 SELECT DISTINCT ON (a.series, a.tier) a.id, a.series, {_NAMED}, a.tier, a.raised_at, a.pane_start, a.band, a.sign,
     a.onset_at, a.onset_low_at, a.onset_high_at, a.size, a.size_low, a.size_high, a.value, a.alpha, a.labels, a.slope,
     a.intercept
-FROM alarm AS a JOIN series AS s ON s.id = a.series ORDER BY a.series, a.tier, a.pane_start DESC
+FROM alarm AS a JOIN series AS s ON s.id = a.series WHERE a.series = ANY(%(series)s)
+ORDER BY a.series, a.tier, a.pane_start DESC
+"""
+WATCHED: Final = """
+SELECT s.model, count(*) FILTER (WHERE baseline IS NULL) AS learning, count(*) FILTER (WHERE baseline IS NOT NULL)
+    AS watching, sum(late_labels)::bigint AS late_labels
+FROM detector AS d JOIN series AS s ON s.id = d.series GROUP BY s.model ORDER BY s.model
 """
 RAISED: Final = """
 SELECT s.model, k.tier, (SELECT count(*) FROM alarm AS a JOIN series AS t ON t.id = a.series
@@ -127,10 +133,26 @@ def alarms(
         return cursor.execute(ALARMS.encode(), given).fetchall()
 
 
-def last(connection: Connection) -> list[AlarmRow]:
-    """The newest alarm of each series and tier."""
+def last(connection: Connection, series: Sequence[int]) -> list[AlarmRow]:
+    """The newest alarm of each tier of some series."""
     with connection.cursor(row_factory=class_row(AlarmRow)) as cursor:
-        return cursor.execute(LAST.encode()).fetchall()
+        return cursor.execute(LAST.encode(), {"series": Int4Array(np.array(series, np.int64))}).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRow:
+    """How many series of a model learn a baseline and are watched, and how many labels came late for them."""
+
+    model: str
+    learning: int
+    watching: int
+    late_labels: int
+
+
+def watched(connection: Connection) -> list[WatchedRow]:
+    """Every model of which some series is watched."""
+    with connection.cursor(row_factory=class_row(WatchedRow)) as cursor:
+        return cursor.execute(WATCHED).fetchall()
 
 
 def to_json(found: Sequence[DetectorRow], raised: Sequence[AlarmRow]) -> bytes:

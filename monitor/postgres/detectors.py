@@ -1,6 +1,6 @@
 """Detectors: what they know of each series, written back with the panes they were fed and the alarms they raised.
 
-Everything here but the listings runs inside a transaction of the leader.
+What writes runs inside a transaction of the leader, but for `ask_anew`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,28 +33,28 @@ from monitor.postgres.database import Connection
 from monitor.postgres.panes import HOUR_US
 from monitor.postgres.sketches import COLUMNS, SLICED, SLICED_AS, SLICES, read_stack, slices
 from monitor.postgres.tables import SKETCH_COLUMNS
-from monitor.rolling.panes import HOUR as HOUR_LONG
-from monitor.rolling.panes import start_of
+from monitor.rolling.panes import HOUR, start_of
 from monitor.rolling.stacks import sketches
 from monitor.rolling.stacks import stacked as stack_of
 
-HOUR: Final = "(extract(epoch FROM {}) / 3600)::bigint"
+_HOUR_OF: Final = "(extract(epoch FROM {}) / 3600)::bigint"
 READ: Final = f"""
-SELECT series, {HOUR.format("first_at")} AS first, {HOUR.format("began_at")} AS began,
-    {HOUR.format("until_at")} AS until, panes, baseline_panes, {HOUR.format("taught_until_at")} AS taught_until,
+SELECT series, {_HOUR_OF.format("first_at")} AS first, {_HOUR_OF.format("began_at")} AS began,
+    {_HOUR_OF.format("until_at")} AS until, panes, baseline_panes, {_HOUR_OF.format("taught_until_at")} AS taught_until,
     baseline::text, numbers, opinion,
-    {HOUR.format("shift_at")} AS shift_pane, shift, shift_mean, shift_panes, renew
+    {_HOUR_OF.format("shift_at")} AS shift_pane, shift, shift_mean, shift_panes, renew
 FROM detector WHERE series = ANY(%(series)s) FOR UPDATE
 """
 READ_TEACHING: Final = f"""
 SELECT series::bigint, {COLUMNS} FROM detector WHERE series = ANY(%(series)s) AND baseline IS NULL
 """
 READ_REFERENCES: Final = f"""
-SELECT series::bigint, {COLUMNS}, {HOUR.format("taught_until_at")}
+SELECT series::bigint, {COLUMNS}, {_HOUR_OF.format("taught_until_at")}
 FROM detector WHERE series = ANY(%(series)s) AND taught_until_at IS NOT NULL
 """
 PROGRESS: Final = f"""
-SELECT series, {HOUR.format("first_at")}, {HOUR.format("began_at")}, {HOUR.format("until_at")}, panes FROM detector
+SELECT series, {_HOUR_OF.format("first_at")}, {_HOUR_OF.format("began_at")}, {_HOUR_OF.format("until_at")}, panes
+FROM detector
 """
 _COLUMNS: Final = (
     "first_at", "began_at", "until_at", "panes", "baseline_panes", "taught_until_at", "baseline", "numbers", "opinion",
@@ -246,7 +246,7 @@ def read_references(connection: Connection, series: Sequence[int]) -> dict[int, 
     """What taught the baselines of those series that have one."""
     read = read_stack(connection, READ_REFERENCES, {"series": Int4Array(np.array(series, np.int64))})
     ends = dict(zip(read.keys.tolist(), read.others[:, 0].tolist(), strict=True))
-    return {one: Reference(sketch, start_of(ends[one]) + HOUR_LONG) for one, sketch in sketches(read.stack)}
+    return {one: Reference(sketch, start_of(ends[one]) + HOUR) for one, sketch in sketches(read.stack)}
 
 
 def ask_anew(connection: Connection, series: Sequence[int]) -> int:

@@ -61,6 +61,7 @@ class Page:
 class MetricRow:
     """The newest reading of one series in one window, as /metrics shows it."""
 
+    series: int
     model: str
     signal: str
     segment: Mapping[str, str]
@@ -214,7 +215,7 @@ def metric_rows(connection: Connection, chosen: Selection, main_signal: str, lim
             ORDER BY {_WHOLE} DESC, {_ORDER["excess"]}, series
             LIMIT %(limit)s
         )
-        SELECT c.model, c.signal, c.segment, c.source_group, %(window)s::text AS window, c.as_of, c.n,
+        SELECT c.series, c.model, c.signal, c.segment, c.source_group, %(window)s::text AS window, c.as_of, c.n,
                c.n_predictions, c.ece, c.ece_low, c.ece_high, c.null_low, c.null_high, c.signed_gap, c.coverage,
                {_FROM_BODY},
                (r.body->>'label_delay_seconds')::float8 AS delay_seconds

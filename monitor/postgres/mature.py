@@ -31,7 +31,7 @@ FROM unnest(%(series)s, %(after)s) AS k (series, after) CROSS JOIN LATERAL (
 ) AS p
 """
 CHANGED: Final = f"""
-SELECT h.{KEY}, {COLUMNS}, (extract(epoch FROM known_at) / 3600)::bigint
+SELECT h.{KEY}, {COLUMNS}
 FROM unnest(%(series)s, %(start)s) AS k (series, pane_start) JOIN pane_history AS h USING (series, pane_start)
 WHERE h.known_at >= %(known_at)s
 """

@@ -16,7 +16,7 @@ from monitor import metrics
 from monitor.errors import Unavailable
 from monitor.metrics import Sample
 from monitor.postgres import alarms, listings, pipeline
-from monitor.postgres.alarms import AlarmRow, DetectorRow
+from monitor.postgres.alarms import AlarmRow, DetectorRow, WatchedRow
 from monitor.postgres.counts import read_counts
 from monitor.postgres.listings import MetricRow
 from monitor.postgres.offsets import StoredOffset, read_offsets
@@ -39,8 +39,10 @@ class Snapshot:
     counts: Mapping[tuple[str, str], int]
     beats: Sequence[Beat]
     progress: Progress
-    detectors: Sequence[DetectorRow]
+    watched: Sequence[WatchedRow]
     alarms: Mapping[tuple[str, str], int]
+    detectors: Sequence[DetectorRow]
+    """Of the series that are shown, as `last_alarms`."""
     last_alarms: Sequence[AlarmRow]
 
 
@@ -77,6 +79,7 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
                 options.max_metric_series,
             )
         ]
+        numbers = sorted({row.series for row in shown})
         return Snapshot(
             series=shown,
             active=listings.active_series(connection),
@@ -85,9 +88,10 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
             counts=read_counts(connection),
             beats=pipeline.beats(connection),
             progress=pipeline.progress(connection),
-            detectors=alarms.detectors(connection),
+            watched=alarms.watched(connection),
             alarms=alarms.raised(connection),
-            last_alarms=alarms.last(connection),
+            detectors=alarms.detectors(connection, series=numbers),
+            last_alarms=alarms.last(connection, numbers),
         )
 
 
@@ -136,16 +140,13 @@ def _drift(found: Snapshot) -> Iterator[Sample]:
     """Counts of every model; evidence of the series that are shown, as their readings are."""
     for (model, tier), n in sorted(found.alarms.items()):
         yield Sample(metrics.DRIFT_ALARMS, (model, tier), n)
-    stages = Counter((row.model, row.stage) for row in found.detectors)
-    for model in sorted({model for model, _ in stages}):
-        for stage in ("learning", "watching"):
-            yield Sample(metrics.DRIFT_SERIES, (model, stage), stages[model, stage])
-    late = Counter[str]()
-    shown = {(row.model, row.signal, segment_label(row.segment, row.source_group)) for row in found.series}
+    for watched in found.watched:
+        yield Sample(metrics.DRIFT_SERIES, (watched.model, "learning"), watched.learning)
+        yield Sample(metrics.DRIFT_SERIES, (watched.model, "watching"), watched.watching)
+        yield Sample(metrics.DRIFT_LATE, (watched.model,), watched.late_labels)
     for row in found.detectors:
-        late[row.model] += row.late_labels
         labels = (row.model, row.signal, segment_label(row.segment, row.source))
-        if labels in shown and row.residual is not None:
+        if row.residual is not None:
             yield Sample(metrics.DRIFT_SHIFT, labels, row.residual)
             for tier, held, limit in (
                 ("page", row.page_evidence, row.page_limit),
@@ -153,11 +154,9 @@ def _drift(found: Snapshot) -> Iterator[Sample]:
             ):
                 if held is not None and limit:
                     yield Sample(metrics.DRIFT_EVIDENCE, (*labels, tier), max(0.0, held) / limit)
-    yield from (Sample(metrics.DRIFT_LATE, (model,), n) for model, n in sorted(late.items()))
     for alarm in found.last_alarms:
         labels = (alarm.model, alarm.signal, segment_label(alarm.segment, alarm.source))
-        if labels in shown:
-            yield Sample(metrics.DRIFT_ALARM_AT, (*labels, alarm.tier), alarm.raised_at.timestamp())
+        yield Sample(metrics.DRIFT_ALARM_AT, (*labels, alarm.tier), alarm.raised_at.timestamp())
 
 
 def segment_label(segment: Mapping[str, str], source: str) -> str:

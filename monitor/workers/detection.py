@@ -18,13 +18,7 @@ from monitor.drift.budget import alphas
 from monitor.drift.detectors import Limits
 from monitor.drift.watches import Pane, Taken, feed
 from monitor.postgres.database import Connection
-from monitor.postgres.detectors import (
-    add_late,
-    read_watches,
-    write_alarms,
-    write_fed,
-    write_watches,
-)
+from monitor.postgres.detectors import add_late, read_watches, write_alarms, write_fed, write_watches
 from monitor.postgres.leader import leading
 from monitor.postgres.mature import Mature, Wanted, mature_panes
 from monitor.rolling.maturity import labels_changed, mature_hour
