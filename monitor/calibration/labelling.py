@@ -91,7 +91,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """Accuracy, signed gap and ECE by one way of weighting the labels."""
+    """Accuracy, signed gap, ECE and Brier score by one way of weighting the labels."""
 
     accuracy: Estimate
     """Mean outcome, 0..1."""
@@ -99,6 +99,8 @@ class Overall:
     """Mean confidence minus mean outcome, -1..1; positive means over-confident."""
     ece: Estimate
     """0..1."""
+    brier: Estimate
+    """0..1; with weights, the labels of a cell count by their mean confidence and its square."""
     n_effective: float
     """So many labels of equal weight would tell as much (Kish 1965): the labels themselves where all weigh the same."""
 
@@ -216,7 +218,18 @@ def _overall(
     else:
         variance = np.bincount(bin_of, of_gap)
     ece = _absolute(gaps, np.sqrt(variance) / total, level, rng)
-    return Overall(accuracy, signed_gap, ece, weights.effective)
+    loss = _brier(view, weights)
+    mean_loss = (np.bincount(group, loss) / held)[group]
+    of_loss = weights.square((1 - view.position) ** 2 - mean_loss, view.position**2 - mean_loss, n)
+    brier = _normal(float(loss.sum()) / total, float(of_loss.sum()) / total**2, level, 0.0)
+    return Overall(accuracy, signed_gap, ece, brier, weights.effective)
+
+
+def _brier(view: Ordered, weights: _Weights) -> FloatArray:
+    """(k,) the weighted sum of c^2 - 2cy + y of each cell."""
+    n, right = np.maximum(view.n, 1), np.maximum(view.sums[Row.Y], 1)
+    square, of_right = view.sums[Row.C2] / UNIT / n, view.sums[Row.CY] / right
+    return np.asarray(weights.w * square - 2 * weights.wy * of_right + weights.wy)
 
 
 def _normal(value: float, variance: float, level: float, lowest: float) -> Estimate:

@@ -162,12 +162,14 @@ def _labelling(reading: Reading, labelling: Labelling) -> list[str]:
     rows = []
     for words, found in corrected if (reading.coverage or 0) < 1 else ():
         if found is not None:
-            shown = (found.accuracy, found.signed_gap, found.ece)
+            shown = (found.accuracy, found.signed_gap, found.ece, found.brier)
             cells = [f"{each.value:.4f}  {_interval(each.interval)}" for each in shown]
             rows.append([words, *cells, f"{found.n_effective:.0f}"])
     lines = [f"warning: {words}" for words in labelling.warnings]
     if rows:
-        lines += table(["for all predictions", "accuracy", "signed gap", "ECE", "effective n"], rows).splitlines()
+        lines += table(
+            ["for all predictions", "accuracy", "signed gap", "ECE", "Brier score", "effective n"], rows
+        ).splitlines()
     return lines or ["labels: no sign that they are no fair sample"]
 
 

@@ -257,11 +257,11 @@ def labelling_part(reading: Reading) -> Markup:
     rows = []
     for words, found in corrected if (reading.coverage or 0) < 1 else ():
         if found is not None:
-            shown = ((found.accuracy, ratio), (found.signed_gap, signed), (found.ece, ratio))
+            shown = ((found.accuracy, ratio), (found.signed_gap, signed), (found.ece, ratio), (found.brier, ratio))
             rows.append(
                 (words, *(with_aside(text(each.value), between(Range(*each.interval))) for each, text in shown))
             )
-    heads = ("labels weighted", "share right", "signed gap", "ECE")
+    heads = ("labels weighted", "share right", "signed gap", "ECE", "Brier score")
     table = data_table("Estimates for all predictions, labelled or not", heads, rows) if rows else EMPTY
     warnings = [tag("p", words, class_="notice warn") for words in labelling.warnings]
     return join([tag("h3", "How labels come"), *warnings, table]) if warnings or rows else EMPTY

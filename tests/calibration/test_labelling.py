@@ -75,6 +75,7 @@ def test_corrected_intervals_cover_the_truth_and_those_of_the_reading_do_not(
 ) -> None:
     truth = {"accuracy": (SHARES * RIGHT).sum(), "signed_gap": (SHARES * (STATED - RIGHT)).sum()}
     truth["ece"] = truth["signed_gap"]  # every bin is over-confident
+    truth["brier"] = (SHARES * (STATED**2 - 2 * STATED * RIGHT + RIGHT)).sum()
     for name, value in truth.items():
         intervals = [getattr(estimate(each), name).interval for each in streams]
         assert np.mean([low <= value <= high for low, high in intervals]) >= 0.87
@@ -89,7 +90,7 @@ def test_with_every_label_there_and_all_propensities_equal_both_are_the_reading(
     sketch = sketch_of(confidence, outcome, propensity=np.full(2_000, ALIKE))
     found = weighted(sketch)
     strata = post_stratified(sketch)
-    for name in ("accuracy", "signed_gap", "ece"):
+    for name in ("accuracy", "signed_gap", "ece", "brier"):
         assert getattr(found, name).value == pytest.approx(one.value(name, sketch), abs=1e-9)
         assert getattr(strata, name).value == pytest.approx(one.value(name, sketch), abs=1e-9)
         assert getattr(found, name).interval == pytest.approx(one.interval(name, sketch), abs=0.004)
@@ -123,6 +124,7 @@ def test_weights_count_as_many_times_as_they_say() -> None:
     found = weighted(sketch)
     assert found.accuracy.value == pytest.approx((4 + 10) / (4 + 1 + 20))
     assert found.signed_gap.value == pytest.approx(0.5 - 14 / 25)
+    assert found.brier.value == pytest.approx(0.25)
     assert found.n_effective == pytest.approx(25**2 / (16 + 21))
 
 
