@@ -75,7 +75,7 @@ def _ask(settings: "Settings", request: "Request") -> "tuple[Reading, str]":
 
 
 def _length(text: str) -> timedelta:
-    from monitor.config.durations import parse
+    from monitor.forms.durations import parse
 
     try:
         return parse("0s" if text == "0" else text)

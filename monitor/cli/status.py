@@ -81,8 +81,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say how far the service has come: exit code 0, or 1 when the wait was in vain, or 3 when a server is away."""
-    from monitor.config.durations import parse
     from monitor.errors import BadSettings
+    from monitor.forms.durations import parse
     from monitor.postgres.database import answering, connect
 
     settings = context.settings()

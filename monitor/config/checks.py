@@ -5,9 +5,9 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
-from monitor.config.durations import text
 from monitor.config.sections import Settings
 from monitor.config.thresholds import high_from
+from monitor.forms.durations import text
 
 Mistake = tuple[tuple[str | int, ...], str]
 _HOUR: Final = timedelta(hours=1)

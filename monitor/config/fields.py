@@ -2,7 +2,8 @@
 
 from pydantic import ConfigDict, Field
 
-from monitor.config.kinds import FieldPath, Section
+from monitor.config.kinds import FieldPath
+from monitor.forms.kinds import Section
 
 
 class Fields(Section):

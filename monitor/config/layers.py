@@ -8,9 +8,10 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from monitor.config.keys import ENVIRONMENT, allowed, field_at, is_list, is_secret, is_structured, keys
+from monitor.config.keys import ENVIRONMENT, field_at, is_list, is_secret, is_structured, keys
 from monitor.config.places import Place, places
 from monitor.errors import BadSettings
+from monitor.forms.allowed import allowed
 
 Toml = str | int | float | bool | datetime | date | time | list["Toml"] | dict[str, "Toml"]
 TomlPath = tuple[str | int, ...]

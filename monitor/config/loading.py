@@ -1,26 +1,28 @@
 """File, environment and flags in, `Settings` out; or every mistake at once."""
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config import durations
 from monitor.config.checks import check
 from monitor.config.dsn import has_password
 from monitor.config.keys import field_at, is_secret, is_stranger, keys, siblings
 from monitor.config.layers import Given, Origin, Toml, from_environment, from_file, from_overrides, with_secrets
 from monitor.config.sections import Settings
 from monitor.errors import BadSettings
+from monitor.forms.refusals import rule, shown
 
 DEFAULT_FILE: Final = Path("caldrift.toml")
-_LONGEST_SHOWN: Final = 80
+_PATTERNS: Final = {
+    r"^[A-Za-z0-9._-]{1,249}$": "must be a topic's name: 1 to 249 letters, digits, dots, underscores or hyphens",
+    r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/,]+):\d{1,5}$": "must be host:port",
+    r"^[^.\s][^\s]*$": "must be a key, or keys joined with dots",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _mistake(error: ErrorDetails, given: Given | None) -> tuple[Origin | None, s
     origin = _origin(given, location)
     field = field_at(location)
     got = "" if field is not None and is_secret(field) else f", got {shown(error['input'])}"
-    return origin, f"{origin}: {name}: {_rule(error)}{got}"
+    return origin, f"{origin}: {name}: {rule(error, _PATTERNS)}{got}"
 
 
 def _unknown(origin: Origin | None, location: Sequence[str | int]) -> str:
@@ -166,64 +168,6 @@ def _meant(location: Sequence[str | int]) -> str:
     if len(elsewhere) == 1:
         return f"; did you mean {elsewhere[0]}?"
     return f"; allowed: {', '.join(beside)}" if beside else ""
-
-
-_TYPES: Final = {
-    "int": "must be a whole number",
-    "float": "must be a number",
-    "bool": "must be true or false",
-    "string": "must be text",
-    "tuple": "must be a list",
-    "dict": "must be a table",
-    "model": "must be a table",
-    "path": "must be a path",
-    "datetime": "must be a date and time such as 2026-01-31T12:00:00Z",
-    "timezone": "must be a date and time with a zone, such as 2026-01-31T12:00:00Z",
-}
-_BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-
-
-def _rule(error: ErrorDetails) -> str:
-    """What is allowed, in the words of the reference page."""
-    context = error.get("ctx", {})
-    kind = error["type"]
-    if kind == "value_error":
-        return str(context["error"])
-    for name, words in _BOUNDS.items():
-        if name in context:
-            bound = context[name]
-            return f"must be {words} {durations.text(bound) if isinstance(bound, timedelta) else bound}"
-    if kind == "literal_error":
-        return f"must be one of {context['expected'].replace(' or ', ', ')}"
-    if kind == "string_pattern_mismatch":
-        return _PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
-    if kind in {"string_too_short", "too_short"}:
-        return (
-            "must not be empty" if context["min_length"] == 1 else f"must have at least {context['min_length']} parts"
-        )
-    if kind in {"string_too_long", "too_long"}:
-        return f"must be no longer than {context['max_length']}"
-    return _TYPES.get(kind.split("_")[0], error["msg"])
-
-
-_PATTERNS: Final = {
-    r"^[A-Za-z0-9._-]{1,249}$": "must be a topic's name: 1 to 249 letters, digits, dots, underscores or hyphens",
-    r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/,]+):\d{1,5}$": "must be host:port",
-    r"^[^.\s][^\s]*$": "must be a key, or keys joined with dots",
-}
-
-
-def shown(value: object) -> str:
-    """A value as the file would have it, not longer than 80 characters."""
-    if isinstance(value, timedelta):
-        return durations.text(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = str(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
 def _ordered(mistakes: Iterable[tuple[Origin | None, str]]) -> list[str]:

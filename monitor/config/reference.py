@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from monitor.config import durations
 from monitor.config.keys import ANY, Key, field_at, keys
 from monitor.config.sections import Settings
+from monitor.forms import durations
 
 _EXAMPLES: Final[dict[tuple[str, ...], str]] = {
     ("segments", "dimensions", ANY, "field"): '"prompt_tokens"',

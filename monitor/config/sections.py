@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
 
-from monitor.config.durations import Duration, parse
 from monitor.config.fields import FieldsSection
-from monitor.config.kinds import SECRET, Count, FieldPath, Name, Names, Number, Section, Servers, Switch, Topic, listed
+from monitor.config.kinds import SECRET, FieldPath, Servers, Topic
+from monitor.forms.durations import Duration, parse
+from monitor.forms.kinds import Count, Name, Names, Number, Section, Switch, listed
 
 
 class KafkaSection(Section):

@@ -7,9 +7,10 @@ from typing import Final
 
 from pydantic import BaseModel, SecretStr
 
-from monitor.config import dsn, durations
+from monitor.config import dsn
 from monitor.config.keys import field_at, is_secret
 from monitor.config.loading import Loaded
+from monitor.forms import durations
 
 MASK: Final = "********"
 Plain = str | int | float | bool | None | list["Plain"]

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from monitor.calibration.cells import Edges
 from monitor.calibration.reading import ReadingSettings
-from monitor.config.kinds import Section
 from monitor.config.sections import Settings
 from monitor.config.thresholds import high_from
 from monitor.events.mapping import FieldMapping, MessageKind, field_mapping
 from monitor.events.rules import EventRules
+from monitor.forms.kinds import Section
 from monitor.rolling.agreement import Agreement
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.segments import Dimension, SegmentScheme

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.durations import parse, text
 from monitor.config.layers import Origin, from_overrides
 from monitor.config.loading import load, load_settings
 from monitor.config.sections import Settings
 from monitor.errors import BadSettings
+from monitor.forms.durations import parse, text
 
 
 def mistakes(path: Path | None, environ: dict[str, str] | None = None, **flags: object) -> list[str]:

@@ -1,0 +1,79 @@
+"""What a field allows, in the words of the reference pages."""
+
+import types
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from monitor.forms import durations
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a person may write, in words."""
+    kind = plain(field.annotation)
+    if get_origin(kind) is Literal:
+        return " | ".join(str(choice) if isinstance(choice, int) else f'"{choice}"' for choice in get_args(kind))
+    words = _kind(kind)
+    low = next(
+        (
+            f"{'>' if isinstance(rule, Gt) else '>='} {_bound(rule)}"
+            for rule in field.metadata
+            if isinstance(rule, Ge | Gt)
+        ),
+        "",
+    )
+    high = next(
+        (
+            f"{'<' if isinstance(rule, Lt) else '<='} {_bound(rule)}"
+            for rule in field.metadata
+            if isinstance(rule, Le | Lt)
+        ),
+        "",
+    )
+    return ", ".join(part for part in (words, low, high) if part)
+
+
+_KINDS: Final[dict[object, str]] = {
+    int: "whole number",
+    float: "number",
+    bool: "true | false",
+    str: "text",
+    Path: "path",
+    SecretStr: "text",
+    timedelta: "duration",
+}
+
+
+def _kind(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        inner = plain(get_args(kind)[0])
+        return f"list of {'lists of names' if get_origin(inner) is tuple else _KINDS[inner] + 's'}".replace(
+            "texts", "text"
+        )
+    return _KINDS.get(kind, "date and time with zone")
+
+
+def _bound(rule: Ge | Gt | Le | Lt) -> str:
+    value = next(getattr(rule, name) for name in ("ge", "gt", "le", "lt") if hasattr(rule, name))
+    return durations.text(value) if isinstance(value, timedelta) else str(value)
+
+
+def plain(annotation: Any) -> Any:
+    """The type without Annotated and without `| None`."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in {Union, types.UnionType}:
+            annotation = next(part for part in get_args(annotation) if part is not type(None))
+        else:
+            return annotation
+
+
+def section(annotation: Any) -> type[BaseModel] | None:
+    """The group of keys that a field holds; None where it holds a value."""
+    kind = plain(annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
