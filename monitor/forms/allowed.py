@@ -1,6 +1,8 @@
 """What a field allows, in the words of the reference pages."""
 
 import types
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -12,9 +14,18 @@ from pydantic.fields import FieldInfo
 from monitor.forms import durations
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Says in an annotation what values of that kind are called."""
+
+    text: str
+
+
 def allowed(field: FieldInfo) -> str:
     """What a person may write, in words."""
     kind = plain(field.annotation)
+    if (named := _named(field.metadata, field.annotation)) is not None:
+        return named
     if get_origin(kind) is Literal:
         return " | ".join(str(choice) if isinstance(choice, int) else f'"{choice}"' for choice in get_args(kind))
     words = _kind(kind)
@@ -48,9 +59,21 @@ _KINDS: Final[dict[object, str]] = {
 }
 
 
+def _named(metadata: Sequence[object], annotation: Any) -> str | None:
+    """The words of the annotation itself, or of the one inside its `| None`."""
+    found = next((each.text for each in metadata if isinstance(each, Words)), None)
+    if found is not None or annotation is None:
+        return found
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return next(filter(None, (_named((), part) for part in get_args(annotation))), None)
+    return _named(get_args(annotation)[1:], None) if get_origin(annotation) is Annotated else None
+
+
 def _kind(kind: Any) -> str:
     if get_origin(kind) is tuple:
         inner = plain(get_args(kind)[0])
+        if get_origin(inner) is Literal:
+            return f"list of {' | '.join(get_args(inner))}"
         return f"list of {'lists of names' if get_origin(inner) is tuple else _KINDS[inner] + 's'}".replace(
             "texts", "text"
         )

@@ -2,9 +2,9 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS: Final = {
     "ms": timedelta(milliseconds=1),
@@ -43,4 +43,6 @@ def text(duration: timedelta) -> str:
     return f"{duration.total_seconds():g}s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse), PlainSerializer(text)]
+PATTERN: Final = rf"^\s*{_SHAPE.pattern}\s*$"
+_JSON_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": PATTERN, "examples": ["90s", "5m", "12h", "7d"]}
+Duration = Annotated[timedelta, BeforeValidator(parse), PlainSerializer(text), WithJsonSchema(_JSON_SCHEMA)]

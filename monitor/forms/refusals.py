@@ -1,7 +1,8 @@
 """What pydantic refuses, in words: what is allowed, and what came."""
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
 from typing import Final
 
@@ -46,6 +47,14 @@ def rule(error: ErrorDetails, patterns: Mapping[str, str]) -> str:
     if kind in {"string_too_long", "too_long"}:
         return f"must be no longer than {context['max_length']}"
     return _TYPES.get(kind.split("_")[0], error["msg"])
+
+
+def one_of(names: Iterable[str], wrong: object) -> str:
+    """What is allowed where a name from a closed list was wanted, the one that was probably meant first."""
+    known = list(names)
+    close = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.6)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}{meant}"
 
 
 def shown(value: object) -> str:

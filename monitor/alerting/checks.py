@@ -1,0 +1,209 @@
+"""What no single value can get wrong: values of rules that do not go together."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from monitor.alerting import templates
+from monitor.alerting.alertrules import AlertRule, DriftAlarm, alert_rule, family
+from monitor.alerting.calibrated import BIASED, by_chance, labels_for
+from monitor.alerting.kept import Kept
+from monitor.alerting.kinds import limit_text
+from monitor.alerting.metrics import DRIFT, METRICS, Metric
+from monitor.alerting.mistakes import Finding
+from monitor.alerting.nodes import Path
+from monitor.alerting.patterns import matches
+from monitor.alerting.routes import MuteTime
+from monitor.alerting.rulefile import RuleFile
+from monitor.alerting.rules import RuleEntry, SamePeriod
+
+_OF_LIMITS: Final = ("compare", "enter", "exit", "baseline")
+_OF_LABELS: Final = ("evidence", "for_new_labels", "min_labelled", "min_label_coverage", "on_insufficient_data")
+_OF_DETECTORS: Final = ("tier", "false_pages_per_year")
+
+
+def check(file: RuleFile, kept: Kept) -> Iterator[Finding]:
+    """Every value that does not fit the others or the settings, by its path, with what is allowed and what came."""
+    by_name = {entry.name: entry for entry in file.rules}
+    yield from _windows(("defaults",), file.defaults.select.window if file.defaults.select else None, kept)
+    for number, entry in enumerate(file.rules):
+        path: Path = ("rules", number)
+        yield from _rule(path, entry, family(entry, by_name), kept)
+        rule = alert_rule(entry, by_name, file)
+        if rule is not None and rule.mode != "off":
+            yield from _chance(path, entry, rule, kept)
+    for number, mute in enumerate(file.mute_times):
+        yield from _mute(("mute_times", number), mute)
+    yield from texts(file)
+
+
+def _rule(path: Path, entry: RuleEntry, members: tuple[RuleEntry, ...], kept: Kept) -> Iterator[Finding]:
+    name = next((each.metric for each in members if each.metric is not None), None)
+    metric = METRICS.get(name or "")
+    yield from _windows(path, entry.select.window if entry.select else None, kept)
+    if entry.extends is None and name is None:
+        yield Finding((*path, "metric"), "is needed: what does the rule watch?")
+    elif name == DRIFT:
+        yield from _drift(path, entry, kept)
+    elif metric is not None:
+        yield from _strangers(path, entry, metric)
+        yield from _limits(path, entry, members, metric)
+
+
+def _windows(path: Path, patterns: tuple[str, ...] | None, kept: Kept) -> Iterator[Finding]:
+    for number, pattern in enumerate(patterns or ()):
+        bare = pattern.removeprefix("!")
+        if not any(matches((bare,), window) for window in kept.windows):
+            place = (*path, "select", "window", number)
+            yield Finding(place, f'must be a window that is kept ({", ".join(kept.windows)}), got "{bare}"')
+
+
+def _drift(path: Path, entry: RuleEntry, kept: Kept) -> Iterator[Finding]:
+    for key in (*_OF_LIMITS, *_OF_LABELS):
+        if getattr(entry, key) is not None:
+            yield Finding((*path, key), "is not for drift, which the detectors judge", of_key=True)
+    for key in ("window", "source"):
+        if entry.select is not None and getattr(entry.select, key) is not None:
+            said = (
+                f"is not for drift: the detectors watch hour by hour, labels of the primary sources; {key} has no part"
+            )
+            yield Finding((*path, "select", key), said, of_key=True)
+    budget = entry.false_pages_per_year
+    if budget is not None and entry.tier == "warn":
+        said = "is for tier page; caldrift.toml says how many warnings there are (drift.false_warnings_per_year)"
+        yield Finding((*path, "false_pages_per_year"), said, of_key=True)
+    elif budget is not None and budget > kept.false_pages_per_year:
+        limit = f"drift.false_pages_per_year of caldrift.toml ({kept.false_pages_per_year:g})"
+        yield Finding((*path, "false_pages_per_year"), f"must be at most {limit}, got {budget:g}")
+
+
+def _strangers(path: Path, entry: RuleEntry, metric: Metric) -> Iterator[Finding]:
+    """Keys of the rule that its metric has no use for."""
+    for key in _OF_DETECTORS:
+        if getattr(entry, key) is not None:
+            yield Finding((*path, key), f"is for metric drift, got metric {metric.name}", of_key=True)
+    if entry.evidence == "confident" and not metric.interval:
+        yield Finding((*path, "evidence"), f'must be "point": {metric.name} has no interval, got "confident"')
+    if metric.about == "series":
+        return
+    for key in (*_OF_LABELS, "rollup"):
+        if key != "evidence" and getattr(entry, key) is not None:
+            yield Finding((*path, key), f"is for measures of a reading, got metric {metric.name}", of_key=True)
+    allowed = {"model"} if metric.about == "model" else set()
+    for key in entry.select.model_fields_set - allowed if entry.select is not None else ():
+        about = "each model, so only model selects" if allowed else "the whole service, so nothing selects"
+        yield Finding((*path, "select", key), f"has no part: {metric.name} is about {about}", of_key=True)
+
+
+def _limits(path: Path, entry: RuleEntry, members: tuple[RuleEntry, ...], metric: Metric) -> Iterator[Finding]:
+    enter = next((each.enter for each in members if each.enter is not None), None)
+    compare = next((each.compare for each in members if each.compare is not None), metric.bad)
+    end = next((each.exit for each in members if each.exit is not None), None)
+    if enter is None:
+        yield Finding((*path, "enter"), f"is needed: from which limit on is {metric.name} bad?")
+    if compare is None:
+        yield Finding((*path, "compare"), f"is needed: {metric.name} may be bad on either side; say above or below")
+    yield from _baseline(path, entry, members, compare)
+    change = compare in {"change_above", "change_below"}
+    if change and metric.about != "series":
+        yield Finding((*path, "compare"), f'must be "above" or "below": {metric.name} has no baseline, got "{compare}"')
+    wrong = [
+        Finding((*path, key), said)
+        for key, limit in (("enter", entry.enter), ("exit", entry.exit))
+        if limit is not None and (said := _misfit(limit, metric, change=change))
+    ]
+    yield from wrong
+    if not wrong and enter is not None and end is not None and type(enter) is type(end):
+        yield from _order(path, entry, compare, enter, end)
+
+
+def _misfit(limit: float | timedelta, metric: Metric, *, change: bool) -> str:
+    """What is wrong with the unit or the range of a limit; empty if nothing is."""
+    if isinstance(limit, timedelta) != (metric.unit == "duration"):
+        kind = "a duration such as 12h" if metric.unit == "duration" else "a number"
+        return f"must be {kind}, as {metric.name} is, got {limit_text(limit)}"
+    value = limit.total_seconds() if isinstance(limit, timedelta) else limit
+    low, high = metric.low, metric.high
+    if change:
+        low, high = (None, None) if low is None or high is None else (low - high, high - low)
+    if (low is not None and value < low) or (high is not None and value > high):
+        of = f"a change of {metric.name}" if change else metric.name
+        bounds = f"{low:g} to {high:g}" if high is not None else f"at least {low:g}"
+        return f"must be {bounds}, as {of} is, got {limit_text(limit)}"
+    return ""
+
+
+def _order(
+    path: Path, entry: RuleEntry, compare: str | None, enter: float | timedelta, end: float | timedelta
+) -> Iterator[Finding]:
+    """An exit beyond enter: the alert would end while the limit is still crossed."""
+    rises = compare in {"above", "change_above"}
+    beyond = end > enter if rises else end < enter  # type: ignore[operator]
+    if compare is not None and beyond:
+        key = "exit" if entry.exit is not None else "enter" if entry.enter is not None else "compare"
+        side = "at most" if rises else "at least"
+        got = f"got exit {limit_text(end)} and enter {limit_text(enter)}"
+        yield Finding((*path, key), f"exit must be {side} enter where bad is {compare}, {got}")
+
+
+def _baseline(path: Path, entry: RuleEntry, members: tuple[RuleEntry, ...], compare: str | None) -> Iterator[Finding]:
+    baseline = next((each.baseline for each in members if each.baseline is not None), None)
+    change = compare in {"change_above", "change_below"}
+    if change and baseline is None:
+        yield Finding((*path, "baseline"), f"is needed: {compare} measures a change, but from what?")
+    if entry.baseline is not None and compare is not None and not change:
+        yield Finding((*path, "baseline"), f'needs compare change_above or change_below, got "{compare}"', of_key=True)
+    if isinstance(entry.baseline, SamePeriod) and entry.baseline.min_periods > entry.baseline.periods:
+        limit = f"periods ({entry.baseline.periods})"
+        yield Finding((*path, "baseline", "min_periods"), f"must be at most {limit}, got {entry.baseline.min_periods}")
+
+
+def _chance(path: Path, entry: RuleEntry, rule: AlertRule, kept: Kept) -> Iterator[Finding]:
+    """Limits that a calibrated model would cross with the fewest labels that the rule takes."""
+    condition = rule.condition
+    if isinstance(condition, DriftAlarm) or condition.metric.name not in BIASED or condition.compare != "above":
+        return
+    if isinstance(condition.enter, timedelta) or isinstance(condition.exit, timedelta):
+        return
+    name, labels = condition.metric.name, max(rule.min_labelled, 1)
+    chance = by_chance(name, labels, kept.bins, kept.edges)
+    with_labels = f"with {labels:,} labels a perfectly calibrated model reads {name}"
+    if chance.median >= condition.exit:
+        said = f"{with_labels} {chance.median:.2g}, so exit {condition.exit:g} might never be reached"
+        limit = condition.exit
+    elif condition.evidence == "point" and chance.high >= condition.enter:
+        said = f"{with_labels} up to {chance.high:.2g}, so enter {condition.enter:g} tells nothing"
+        limit = condition.enter * chance.median / chance.high
+    else:
+        return
+    key = next((key for key in ("min_labelled", "exit", "enter") if getattr(entry, key) is not None), "name")
+    enough = labels_for(name, limit, kept.bins, kept.edges)
+    mend = f"; raise the limit{f', or min_labelled to {enough:,}' if enough else ''}, or watch ece_debiased"
+    yield Finding((*path, key), said + mend)
+
+
+def _mute(path: Path, mute: MuteTime) -> Iterator[Finding]:
+    if not (mute.times or mute.weekdays or mute.days_of_month or mute.months):
+        yield Finding((*path, "times"), "needs one of times, weekdays, days_of_month, months: it would never end")
+    for number, each in enumerate(mute.times or ()):
+        if each.end_time <= each.start_time:
+            said = "must be after start_time; a night is two parts of days, one that ends at 24:00"
+            yield Finding((*path, "times", number, "end_time"), said)
+    for number, day in enumerate(mute.days_of_month or ()):
+        if day == 0:
+            yield Finding((*path, "days_of_month", number), "must be 1 to 31, or -31 to -1 from the end, got 0")
+
+
+def texts(file: RuleFile) -> Iterator[Finding]:
+    """Templates that do not parse, name what there is not, or do not render."""
+    written: list[tuple[Path, str, bool]] = [
+        (("templates", "title"), file.templates.title, True),
+        (("templates", "text"), file.templates.text, True),
+    ]
+    for path, conduct in ((("defaults",), file.defaults), *((("rules", n), each) for n, each in enumerate(file.rules))):
+        if conduct.summary is not None:
+            written.append(((*path, "summary"), conduct.summary, False))
+        written += [((*path, "annotations", name), text, False) for name, text in (conduct.annotations or {}).items()]
+    for path, text, summary in written:
+        for said in templates.mistakes(text, summary=summary):
+            yield Finding(path, said)
