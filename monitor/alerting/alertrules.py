@@ -1,6 +1,6 @@
 """Rules with every value filled in: from the rule, from those it extends, from `defaults`, from what is built in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
@@ -86,34 +86,39 @@ def family(entry: RuleEntry, by_name: Mapping[str, RuleEntry]) -> tuple[RuleEntr
     return tuple(found)
 
 
+def inherited(members: Sequence[RuleEntry]) -> RuleEntry:
+    """The first of the rules, with what it does not say taken over from those after it."""
+    return members[0].model_copy(update=_filled(members) | {"description": members[0].description})
+
+
 def alert_rule(entry: RuleEntry, by_name: Mapping[str, RuleEntry], file: RuleFile) -> AlertRule | None:
     """The rule with every value filled in; None while it has no metric, no limit or no side."""
     members = family(entry, by_name)
-    chain: tuple[Conduct, ...] = (*members, file.defaults, BUILT_IN)
-    condition = _condition(members, chain)
+    whole = members[0].model_copy(update=_filled((*members, file.defaults, BUILT_IN)))
+    condition = _condition(whole)
     if condition is None:
         return None
     return AlertRule(
         name=entry.name,
         description=entry.description or "",
         condition=condition,
-        select=_selection([each.select for each in chain if each.select is not None]),
-        for_=_first(each.for_ for each in chain),
-        for_new_labels=_first(each.for_new_labels for each in chain),
-        keep_firing_for=_first(each.keep_firing_for for each in chain),
-        repeat_every=_first(each.repeat_every for each in chain),
-        min_labelled=_first(each.min_labelled for each in chain),
-        min_label_coverage=_first(each.min_label_coverage for each in chain),
-        on_insufficient_data=_first(each.on_insufficient_data for each in chain),
-        on_error=_first(each.on_error for each in chain),
-        send_resolved=_first(each.send_resolved for each in chain),
-        severity=_first(each.severity for each in chain),
-        mode=_first(each.mode for each in chain),
-        route=_found([*(each.route for each in chain), file.fallback_route, *_only(file.routes)]),
-        rollup=_found(each.rollup for each in members),
-        summary=_first(each.summary for each in chain),
-        labels=_merged([each.labels for each in chain]),
-        annotations=_merged([each.annotations for each in chain]),
+        select=_selection(_given(whole.select)),
+        for_=_given(whole.for_),
+        for_new_labels=_given(whole.for_new_labels),
+        keep_firing_for=_given(whole.keep_firing_for),
+        repeat_every=_given(whole.repeat_every),
+        min_labelled=_given(whole.min_labelled),
+        min_label_coverage=_given(whole.min_label_coverage),
+        on_insufficient_data=_given(whole.on_insufficient_data),
+        on_error=_given(whole.on_error),
+        send_resolved=_given(whole.send_resolved),
+        severity=_given(whole.severity),
+        mode=_given(whole.mode),
+        route=whole.route or file.fallback_route or (next(iter(file.routes)) if len(file.routes) == 1 else None),
+        rollup=whole.rollup,
+        summary=_given(whole.summary),
+        labels=_given(whole.labels),
+        annotations=_given(whole.annotations),
     )
 
 
@@ -123,54 +128,50 @@ def alert_rules(file: RuleFile) -> tuple[AlertRule, ...]:
     return tuple(rule for entry in file.rules if (rule := alert_rule(entry, by_name, file)) is not None)
 
 
-def _condition(members: Sequence[RuleEntry], chain: Sequence[Conduct]) -> Condition | None:
-    name = _found(each.metric for each in members)
-    if name == DRIFT:
-        tier: Tier | None = _found(each.tier for each in members)
-        return DriftAlarm(tier or "page", _found(each.false_pages_per_year for each in members))
-    metric = METRICS.get(name or "")
-    enters: list[float | timedelta | None] = [each.enter for each in members]
-    exits: list[float | timedelta | None] = [each.exit for each in members]
-    baselines: list[Baseline | None] = [each.baseline for each in members]
-    enter = _found(enters)
-    compare: Compare | None = _found(each.compare for each in members) or (metric.bad if metric else None)
-    if metric is None or enter is None or compare is None:
+def _condition(whole: RuleEntry) -> Condition | None:
+    if whole.metric == DRIFT:
+        return DriftAlarm(whole.tier or "page", whole.false_pages_per_year)
+    metric = METRICS.get(whole.metric or "")
+    compare = whole.compare or (metric.bad if metric else None)
+    if metric is None or whole.enter is None or compare is None:
         return None
-    end = _found(exits)
-    evidence: Evidence = _first(each.evidence for each in chain)
     return Threshold(
         metric=metric,
         compare=compare,
-        enter=enter,
-        exit=enter if end is None else end,
-        evidence=evidence if metric.interval else "point",
-        baseline=_found(baselines),
+        enter=whole.enter,
+        exit=whole.enter if whole.exit is None else whole.exit,
+        evidence=_given(whole.evidence) if metric.interval else "point",
+        baseline=whole.baseline,
     )
 
 
-def _selection(given: Sequence[Select]) -> Selection:
+def _selection(select: Select) -> Selection:
     return Selection(
-        model=_first(each.model for each in given),
-        segment=_first(each.segment for each in given),
-        signal=_found(each.signal for each in given),
-        source=_first(each.source for each in given),
-        window=_first(each.window for each in given),
+        model=_given(select.model),
+        segment=_given(select.segment),
+        signal=select.signal,
+        source=_given(select.source),
+        window=_given(select.window),
     )
 
 
-def _found(values: Iterable[Value | None]) -> Value | None:
-    return next((value for value in values if value is not None), None)
+def _filled(chain: Sequence[Conduct]) -> dict[str, object]:
+    """The nearest value of each key; of `select`, `labels` and `annotations` the nearest of each of their keys."""
+    found: dict[str, object] = {}
+    for each in reversed(chain):
+        for key in type(each).model_fields:
+            value = getattr(each, key)
+            before = found.get(key)
+            if isinstance(value, Select) and isinstance(before, Select):
+                value = before.model_copy(update=value.model_dump(exclude_none=True))
+            elif isinstance(value, dict) and isinstance(before, dict):
+                value = {**before, **value}
+            if value is not None:
+                found[key] = value
+    return found
 
 
-def _first(values: Iterable[Value | None]) -> Value:
-    """The first value that is given; the built-in ones end every chain."""
-    return next(value for value in values if value is not None)
-
-
-def _only(routes: Mapping[str, object]) -> list[str]:
-    return list(routes) if len(routes) == 1 else []
-
-
-def _merged(given: Sequence[Mapping[str, str] | None]) -> dict[str, str]:
-    """All keys; the nearest value of each."""
-    return {name: text for each in reversed(given) for name, text in (each or {}).items()}
+def _given(value: Value | None) -> Value:
+    if value is None:
+        raise ValueError("the built-in conduct leaves nothing open")
+    return value

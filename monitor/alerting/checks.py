@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from monitor.alerting import templates
-from monitor.alerting.alertrules import AlertRule, DriftAlarm, alert_rule, family
+from monitor.alerting.alertrules import AlertRule, DriftAlarm, alert_rule, family, inherited
 from monitor.alerting.calibrated import BIASED, by_chance, labels_for
 from monitor.alerting.kept import Kept
 from monitor.alerting.kinds import limit_text
@@ -28,7 +28,7 @@ def check(file: RuleFile, kept: Kept) -> Iterator[Finding]:
     yield from _windows(("defaults",), file.defaults.select.window if file.defaults.select else None, kept)
     for number, entry in enumerate(file.rules):
         path: Path = ("rules", number)
-        yield from _rule(path, entry, family(entry, by_name), kept)
+        yield from _rule(path, entry, inherited(family(entry, by_name)), kept)
         rule = alert_rule(entry, by_name, file)
         if rule is not None and rule.mode != "off":
             yield from _chance(path, entry, rule, kept)
@@ -37,17 +37,17 @@ def check(file: RuleFile, kept: Kept) -> Iterator[Finding]:
     yield from texts(file)
 
 
-def _rule(path: Path, entry: RuleEntry, members: tuple[RuleEntry, ...], kept: Kept) -> Iterator[Finding]:
-    name = next((each.metric for each in members if each.metric is not None), None)
-    metric = METRICS.get(name or "")
+def _rule(path: Path, entry: RuleEntry, whole: RuleEntry, kept: Kept) -> Iterator[Finding]:
+    """Of one rule: `entry` as the file has it, `whole` with what it takes over from those it extends."""
+    metric = METRICS.get(whole.metric or "")
     yield from _windows(path, entry.select.window if entry.select else None, kept)
-    if entry.extends is None and name is None:
+    if entry.extends is None and whole.metric is None:
         yield Finding((*path, "metric"), "is needed: what does the rule watch?")
-    elif name == DRIFT:
-        yield from _drift(path, entry, kept)
+    elif whole.metric == DRIFT:
+        yield from _drift(path, entry, whole, kept)
     elif metric is not None:
         yield from _strangers(path, entry, metric)
-        yield from _limits(path, entry, members, metric)
+        yield from _limits(path, entry, whole, metric)
 
 
 def _windows(path: Path, patterns: tuple[str, ...] | None, kept: Kept) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def _windows(path: Path, patterns: tuple[str, ...] | None, kept: Kept) -> Iterat
             yield Finding(place, f'must be a window that is kept ({", ".join(kept.windows)}), got "{bare}"')
 
 
-def _drift(path: Path, entry: RuleEntry, kept: Kept) -> Iterator[Finding]:
+def _drift(path: Path, entry: RuleEntry, whole: RuleEntry, kept: Kept) -> Iterator[Finding]:
     for key in (*_OF_LIMITS, *_OF_LABELS):
         if getattr(entry, key) is not None:
             yield Finding((*path, key), "is not for drift, which the detectors judge", of_key=True)
@@ -69,7 +69,7 @@ def _drift(path: Path, entry: RuleEntry, kept: Kept) -> Iterator[Finding]:
             )
             yield Finding((*path, "select", key), said, of_key=True)
     budget = entry.false_pages_per_year
-    if budget is not None and entry.tier == "warn":
+    if budget is not None and whole.tier == "warn":
         said = "is for tier page; caldrift.toml says how many warnings there are (drift.false_warnings_per_year)"
         yield Finding((*path, "false_pages_per_year"), said, of_key=True)
     elif budget is not None and budget > kept.false_pages_per_year:
@@ -95,33 +95,35 @@ def _strangers(path: Path, entry: RuleEntry, metric: Metric) -> Iterator[Finding
         yield Finding((*path, "select", key), f"has no part: {metric.name} is about {about}", of_key=True)
 
 
-def _limits(path: Path, entry: RuleEntry, members: tuple[RuleEntry, ...], metric: Metric) -> Iterator[Finding]:
-    enter = next((each.enter for each in members if each.enter is not None), None)
-    compare = next((each.compare for each in members if each.compare is not None), metric.bad)
-    end = next((each.exit for each in members if each.exit is not None), None)
+def _limits(path: Path, entry: RuleEntry, whole: RuleEntry, metric: Metric) -> Iterator[Finding]:
+    enter, end, compare = whole.enter, whole.exit, whole.compare or metric.bad
     if enter is None:
         yield Finding((*path, "enter"), f"is needed: from which limit on is {metric.name} bad?")
     if compare is None:
         yield Finding((*path, "compare"), f"is needed: {metric.name} may be bad on either side; say above or below")
-    yield from _baseline(path, entry, members, compare)
+    yield from _baseline(path, entry, whole, compare)
     change = compare in {"change_above", "change_below"}
     if change and metric.about != "series":
         yield Finding((*path, "compare"), f'must be "above" or "below": {metric.name} has no baseline, got "{compare}"')
+    # A limit that is taken over must fit too, where the rule itself says of what it is one.
+    said_of = next((key for key in ("metric", "compare") if getattr(entry, key) is not None), None)
     wrong = [
-        Finding((*path, key), said)
-        for key, limit in (("enter", entry.enter), ("exit", entry.exit))
-        if limit is not None and (said := _misfit(limit, metric, change=change))
+        Finding((*path, place), said)
+        for key, limit in (("enter", enter), ("exit", end))
+        if limit is not None
+        and (place := key if getattr(entry, key) is not None else said_of) is not None
+        and (said := _misfit(key, limit, metric, change=change))
     ]
     yield from wrong
     if not wrong and enter is not None and end is not None and type(enter) is type(end):
         yield from _order(path, entry, compare, enter, end)
 
 
-def _misfit(limit: float | timedelta, metric: Metric, *, change: bool) -> str:
+def _misfit(key: str, limit: float | timedelta, metric: Metric, *, change: bool) -> str:
     """What is wrong with the unit or the range of a limit; empty if nothing is."""
     if isinstance(limit, timedelta) != (metric.unit == "duration"):
         kind = "a duration such as 12h" if metric.unit == "duration" else "a number"
-        return f"must be {kind}, as {metric.name} is, got {limit_text(limit)}"
+        return f"{key} must be {kind}, as {metric.name} is, got {limit_text(limit)}"
     value = limit.total_seconds() if isinstance(limit, timedelta) else limit
     low, high = metric.low, metric.high
     if change:
@@ -129,7 +131,7 @@ def _misfit(limit: float | timedelta, metric: Metric, *, change: bool) -> str:
     if (low is not None and value < low) or (high is not None and value > high):
         of = f"a change of {metric.name}" if change else metric.name
         bounds = f"{low:g} to {high:g}" if high is not None else f"at least {low:g}"
-        return f"must be {bounds}, as {of} is, got {limit_text(limit)}"
+        return f"{key} must be {bounds}, as {of} is, got {limit_text(limit)}"
     return ""
 
 
@@ -146,10 +148,9 @@ def _order(
         yield Finding((*path, key), f"exit must be {side} enter where bad is {compare}, {got}")
 
 
-def _baseline(path: Path, entry: RuleEntry, members: tuple[RuleEntry, ...], compare: str | None) -> Iterator[Finding]:
-    baseline = next((each.baseline for each in members if each.baseline is not None), None)
+def _baseline(path: Path, entry: RuleEntry, whole: RuleEntry, compare: str | None) -> Iterator[Finding]:
     change = compare in {"change_above", "change_below"}
-    if change and baseline is None:
+    if change and whole.baseline is None:
         yield Finding((*path, "baseline"), f"is needed: {compare} measures a change, but from what?")
     if entry.baseline is not None and compare is not None and not change:
         yield Finding((*path, "baseline"), f'needs compare change_above or change_below, got "{compare}"', of_key=True)

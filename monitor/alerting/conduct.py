@@ -110,7 +110,8 @@ BUILT_IN: Final = Conduct.model_validate(
         "send_resolved": True,
         "severity": "warning",
         "mode": "active",
-        "summary": "{{ rule.name }}: {{ rule.metric }} of {{ series.model }} is {{ value|figure }}",
+        "summary": "{{ rule.name }}: {{ rule.metric }} is {{ value|figure }}"
+        "{% if series.model %} ({{ series.model }}){% endif %}",
         "labels": {},
         "annotations": {},
     }

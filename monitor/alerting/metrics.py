@@ -78,7 +78,7 @@ MONITOR: Final = (
     _of_the_monitor("labels_stale", "Time since the newest label of the model came.", "duration", "model"),
     _of_the_monitor("intake_stopped", "Time for which messages have waited while none was applied.", "duration"),
     _of_the_monitor("consumer_lag", "Messages that wait in the topics.", "count"),
-    _of_the_monitor("dead_letters", "Messages that could not be used and are kept.", "count"),
+    _of_the_monitor("dead_letters", "Messages of the last 24 hours that could not be used.", "count"),
     _of_the_monitor("evaluation_late", "Time since the last evaluation.", "duration"),
     _of_the_monitor("outbox_stuck", "Age of the oldest notice that waits to be sent.", "duration"),
 )

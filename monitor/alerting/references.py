@@ -1,13 +1,13 @@
 """Names in a file that must be those of something in it."""
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from monitor.alerting.mistakes import Finding
 from monitor.alerting.nodes import Node, Path, texts
 from monitor.alerting.patterns import matches
 from monitor.alerting.routes import Match
 from monitor.alerting.rulefile import RuleFile
+from monitor.forms.refusals import meant
 
 
 def references(file: RuleFile, written: Node) -> Iterator[Finding]:
@@ -87,9 +87,4 @@ def _matched(file: RuleFile, rules: set[str]) -> Iterator[Finding]:
 
 
 def _unknown(kind: str, known: Iterable[str], got: str) -> str:
-    names = sorted(known)
-    close = get_close_matches(got, names, n=1, cutoff=0.6)
-    meant = (
-        f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}" if names else "; there is none"
-    )
-    return f'must be {kind}, got "{got}"{meant}'
+    return f'must be {kind}, got "{got}"{meant(sorted(known), got) or "; there is none"}'

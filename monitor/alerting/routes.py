@@ -87,6 +87,7 @@ class Templates(Section):
 
     title: Template = Field(default="{{ rule.severity }}: {{ summary }}", description="The first line.")
     text: Template = Field(
-        default="{{ series }}: {{ rule.metric }} is {{ value|figure }}, limit {{ limit|figure }}, from {{ n }} labels.",
+        default="{{ rule.metric }} is {{ value|figure }}, limit {{ limit|figure }}"
+        "{% if series.model %}, from {{ n }} labels of {{ series }}{% endif %}.",
         description="What follows.",
     )

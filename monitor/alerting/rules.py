@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from monitor.alerting import metrics
 from monitor.alerting.conduct import Conduct
@@ -11,14 +12,13 @@ from monitor.drift.alarms import Tier
 from monitor.forms.allowed import Words
 from monitor.forms.durations import Duration, parse
 from monitor.forms.kinds import Count, Number, Section
-from monitor.forms.refusals import one_of
 
 Compare: TypeAlias = Literal["above", "below", "change_above", "change_below"]
 
 
 def _metric(name: str) -> str:
     if name not in metrics.NAMES:
-        raise ValueError(one_of(metrics.NAMES, name))
+        raise PydanticCustomError("literal_error", "unknown metric", {"expected": ", ".join(metrics.NAMES)})
     return name
 
 

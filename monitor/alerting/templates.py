@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from monitor.forms import durations
-from monitor.forms.refusals import one_of
+from monitor.forms.refusals import meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ def percent(value: float | None) -> str:
 
 
 FILTERS: Final = {"figure": figure, "percent": percent}
+_COMMON: Final = ("default", "join", "lower", "replace", "round", "title", "truncate", "upper")
+"""Filters of Jinja2 that are worth proposing."""
 
 
 @lru_cache(maxsize=1)
@@ -111,10 +113,10 @@ def mistakes(text: str, *, summary: bool) -> Iterator[str]:
         yield f"must be a Jinja2 template: {_said(failure, text)}"
         return
     known = [*MEANINGS, SUMMARY] if summary else list(MEANINGS)
-    wrong = [f"{name} is no field of an alert; {one_of(known, name)}" for name in _names(tree) if name not in known]
+    wrong = [f"{name} is no field of an alert{meant(known, name)}" for name in _names(tree) if name not in known]
     wrong += _unknown_parts(tree)
     wrong += [
-        f"{each.name} is no filter; {one_of([*FILTERS, *_common_filters()], each.name)}"
+        f"{each.name} is no filter{meant([*FILTERS, *_COMMON], each.name)}"
         for each in tree.find_all(nodes.Filter)
         if each.name not in environment().filters
     ]
@@ -135,17 +137,13 @@ def _names(tree: nodes.Template) -> list[str]:
     return sorted({each.name for each in names} - own)
 
 
-def _common_filters() -> list[str]:
-    return ["default", "join", "lower", "replace", "round", "title", "truncate", "upper"]
-
-
 def _unknown_parts(tree: nodes.Template) -> Iterator[str]:
     types = {"rule": RuleFields, "series": SeriesFields}
     for each in tree.find_all(nodes.Getattr):
         if isinstance(each.node, nodes.Name) and each.node.name in types:
             known = list(get_type_hints(types[each.node.name]))
             if each.attr not in known:
-                yield f"{each.node.name}.{each.attr} is no field of an alert; {one_of(known, each.attr)}"
+                yield f"{each.node.name}.{each.attr} is no field of an alert{meant(known, each.attr)}"
 
 
 def _said(failure: TemplateSyntaxError, text: str) -> str:

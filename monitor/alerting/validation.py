@@ -1,5 +1,6 @@
 """Text in, rules out; or every mistake of the file at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -18,7 +19,7 @@ from monitor.alerting.nodes import Node, Path, Place, at, descended, plain, with
 from monitor.alerting.references import references
 from monitor.alerting.rulefile import RuleFile
 from monitor.alerting.secrets import secrets
-from monitor.forms.refusals import one_of, rule, shown
+from monitor.forms.refusals import meant, rule, shown
 
 _SECRET: Final = ("_env", "_file", "url", "urls", "base_url")
 """Ends of keys whose wrong value is not repeated: it may be the secret itself."""
@@ -99,18 +100,18 @@ def _refused(root: Node, error: ErrorDetails) -> Mistake | None:
         return _wrong_kind(root, path)
     if error["loc"][-1] == "[key]" and entry is not None:
         return Mistake(entry.place, f"{name}: {rule(error, PATTERNS)}")
-    place = entry.node.place if entry else root.place
+    place, close = entry.node.place if entry else root.place, ""
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         said = "must be keys with values"
     elif kind == "literal_error":
-        choices = [part.strip().strip("'") for part in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        said = one_of(choices, error["input"])
+        names = [part.strip("'") for part in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        said, close = _one_of(names), _close(names, error["input"])
     else:
         said = rule(error, PATTERNS)
     secret = any(str(part).endswith(_SECRET) for part in path)
     # A pattern or a list of them is read as a list: what came is what the file has.
     got = "" if secret else f", got {shown(plain(entry.node) if entry else error['input'])}"
-    return Mistake(place, f"{name}: {said}{got}" if name else said + got)
+    return Mistake(place, f"{name}: {said}{got}{close}" if name else said + got)
 
 
 def _missing(root: Node, path: Path) -> Mistake | None:
@@ -134,10 +135,8 @@ def _unknown(root: Node, path: Path) -> Mistake:
         for model in models(field.annotation)
         if key in dict(fields_of(model))
     ]
-    allowed = one_of(known, key).removeprefix("must be ").removeprefix("one of ")
-    meant = f"; did you mean {inside[0]}?" if len(inside) == 1 else f"; allowed: {allowed}"
-    close = allowed.partition("; did you mean ")[2]
-    return Mistake(place, f"{_name(root, path)}: unknown key{f'; did you mean {close}' if close else meant}")
+    elsewhere = f"; did you mean {inside[0]}?" if len(inside) == 1 else ""
+    return Mistake(place, f"{_name(root, path)}: unknown key{_close(known, key) or elsewhere or meant(known, key)}")
 
 
 def _wrong_kind(root: Node, path: Path) -> Mistake:
@@ -145,7 +144,17 @@ def _wrong_kind(root: Node, path: Path) -> Mistake:
     several = _alternatives(root, path)
     got = plain(entry.node) if entry else None
     place = entry.node.place if entry else root.place
-    return Mistake(place, f"{_name(root, path)}.kind: {one_of(several, got)}, got {shown(got)}")
+    return Mistake(place, f"{_name(root, path)}.kind: {_one_of(several)}, got {shown(got)}{_close(several, got)}")
+
+
+def _one_of(names: list[str]) -> str:
+    return f"must be {'one of ' if len(names) > 1 else ''}{', '.join(names)}"
+
+
+def _close(names: Iterable[str], wrong: object) -> str:
+    """What was probably meant, if anything was."""
+    said = meant(names, wrong)
+    return said if said.endswith("?") else ""
 
 
 def _alternatives(root: Node, path: Path) -> list[str]:

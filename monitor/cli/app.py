@@ -20,6 +20,7 @@ from monitor.cli import (
     offsets,
     reading,
     replay,
+    rules,
     run,
     series,
     status,
@@ -51,6 +52,7 @@ measure.register(app)
 offsets.register(app)
 reading.register(app)
 replay.register(app)
+rules.register(app)
 run.register(app)
 series.register(app)
 status.register(app)

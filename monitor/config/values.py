@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from monitor.alerting.kept import Kept
 from monitor.calibration.cells import Edges
 from monitor.calibration.reading import ReadingSettings
 from monitor.config.sections import Settings
@@ -72,6 +73,16 @@ def reading_settings(settings: Settings, bins: int | None = None, edges: Edges |
         edges=readings.edges if edges is None else edges,
         confidence_level=readings.confidence_level,
         min_labels=readings.min_labels,
+    )
+
+
+def kept(settings: Settings) -> Kept:
+    """What rules may ask for."""
+    return Kept(
+        windows=tuple(window.name for window in windows(settings)),
+        bins=settings.readings.bins,
+        edges=settings.readings.edges,
+        false_pages_per_year=settings.drift.false_pages_per_year,
     )
 
 

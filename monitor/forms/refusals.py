@@ -49,12 +49,13 @@ def rule(error: ErrorDetails, patterns: Mapping[str, str]) -> str:
     return _TYPES.get(kind.split("_")[0], error["msg"])
 
 
-def one_of(names: Iterable[str], wrong: object) -> str:
-    """What is allowed where a name from a closed list was wanted, the one that was probably meant first."""
+def meant(names: Iterable[str], wrong: object) -> str:
+    """What was probably meant by a name that is none of these, else all that there are: the end of a sentence."""
     known = list(names)
     close = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.6)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}{meant}"
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; allowed: {', '.join(known)}" if known else ""
 
 
 def shown(value: object) -> str:
