@@ -1,12 +1,14 @@
 """What no single value can get wrong: values of rules that do not go together."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from monitor.alerting import templates
 from monitor.alerting.alertrules import AlertRule, DriftAlarm, alert_rule, family, inherited
 from monitor.alerting.calibrated import BIASED, by_chance, labels_for
+from monitor.alerting.conduct import Conduct
 from monitor.alerting.kept import Kept
 from monitor.alerting.kinds import limit_text
 from monitor.alerting.metrics import DRIFT, METRICS, Metric
@@ -19,28 +21,38 @@ from monitor.alerting.rules import RuleEntry, SamePeriod
 
 _OF_LIMITS: Final = ("compare", "enter", "exit", "baseline")
 _OF_LABELS: Final = ("evidence", "for_new_labels", "min_labelled", "min_label_coverage", "on_insufficient_data")
+_TIMES: Final = ("times", "weekdays", "days_of_month", "months")
 _OF_DETECTORS: Final = ("tier", "false_pages_per_year")
 
 
 def check(file: RuleFile, kept: Kept) -> Iterator[Finding]:
     """Every value that does not fit the others or the settings, by its path, with what is allowed and what came."""
     by_name = {entry.name: entry for entry in file.rules}
-    yield from _windows(("defaults",), file.defaults.select.window if file.defaults.select else None, kept)
+    yield from _windows(("defaults",), file.defaults, kept)
     for number, entry in enumerate(file.rules):
         path: Path = ("rules", number)
-        yield from _rule(path, entry, inherited(family(entry, by_name)), kept)
-        rule = alert_rule(entry, by_name, file)
-        if rule is not None and rule.mode != "off":
-            yield from _chance(path, entry, rule, kept)
+        yield from _windows(path, entry, kept)
+        members = family(entry, by_name)
+        if members[-1].extends is None:  # else it lacks what it would take over, which is a mistake of another kind
+            numbers = [file.rules.index(each) for each in members]
+            yield from (_within(numbers, each) for each in _rule(path, entry, inherited(members), kept))
+            rule = alert_rule(entry, by_name, file)
+            if rule is not None and rule.mode != "off":
+                yield from (_within(numbers, each) for each in _chance(path, entry, rule, kept))
     for number, mute in enumerate(file.mute_times):
         yield from _mute(("mute_times", number), mute)
     yield from texts(file)
 
 
+def _within(family_numbers: list[int], finding: Finding) -> Finding:
+    """What a finding about a rule depends on may be refused in any rule of its family; all depend on the metric."""
+    keys = ("metric", *(path[-1] for path in finding.unless))
+    return replace(finding, unless=tuple(("rules", number, key) for number in family_numbers for key in keys))
+
+
 def _rule(path: Path, entry: RuleEntry, whole: RuleEntry, kept: Kept) -> Iterator[Finding]:
     """Of one rule: `entry` as the file has it, `whole` with what it takes over from those it extends."""
     metric = METRICS.get(whole.metric or "")
-    yield from _windows(path, entry.select.window if entry.select else None, kept)
     if entry.extends is None and whole.metric is None:
         yield Finding((*path, "metric"), "is needed: what does the rule watch?")
     elif whole.metric == DRIFT:
@@ -50,8 +62,8 @@ def _rule(path: Path, entry: RuleEntry, whole: RuleEntry, kept: Kept) -> Iterato
         yield from _limits(path, entry, whole, metric)
 
 
-def _windows(path: Path, patterns: tuple[str, ...] | None, kept: Kept) -> Iterator[Finding]:
-    for number, pattern in enumerate(patterns or ()):
+def _windows(path: Path, conduct: Conduct, kept: Kept) -> Iterator[Finding]:
+    for number, pattern in enumerate((conduct.select.window if conduct.select else None) or ()):
         bare = pattern.removeprefix("!")
         if not any(matches((bare,), window) for window in kept.windows):
             place = (*path, "select", "window", number)
@@ -71,7 +83,7 @@ def _drift(path: Path, entry: RuleEntry, whole: RuleEntry, kept: Kept) -> Iterat
     budget = entry.false_pages_per_year
     if budget is not None and whole.tier == "warn":
         said = "is for tier page; caldrift.toml says how many warnings there are (drift.false_warnings_per_year)"
-        yield Finding((*path, "false_pages_per_year"), said, of_key=True)
+        yield Finding((*path, "false_pages_per_year"), said, of_key=True, unless=((*path, "tier"),))
     elif budget is not None and budget > kept.false_pages_per_year:
         limit = f"drift.false_pages_per_year of caldrift.toml ({kept.false_pages_per_year:g})"
         yield Finding((*path, "false_pages_per_year"), f"must be at most {limit}, got {budget:g}")
@@ -98,9 +110,11 @@ def _strangers(path: Path, entry: RuleEntry, metric: Metric) -> Iterator[Finding
 def _limits(path: Path, entry: RuleEntry, whole: RuleEntry, metric: Metric) -> Iterator[Finding]:
     enter, end, compare = whole.enter, whole.exit, whole.compare or metric.bad
     if enter is None:
-        yield Finding((*path, "enter"), f"is needed: from which limit on is {metric.name} bad?")
+        said = f"is needed: from which limit on is {metric.name} bad?"
+        yield Finding((*path, "enter"), said, unless=((*path, "enter"),))
     if compare is None:
-        yield Finding((*path, "compare"), f"is needed: {metric.name} may be bad on either side; say above or below")
+        said = f"is needed: {metric.name} may be bad on either side; say above or below"
+        yield Finding((*path, "compare"), said, unless=((*path, "compare"),))
     yield from _baseline(path, entry, whole, compare)
     change = compare in {"change_above", "change_below"}
     if change and metric.about != "series":
@@ -108,7 +122,7 @@ def _limits(path: Path, entry: RuleEntry, whole: RuleEntry, metric: Metric) -> I
     # A limit that is taken over must fit too, where the rule itself says of what it is one.
     said_of = next((key for key in ("metric", "compare") if getattr(entry, key) is not None), None)
     wrong = [
-        Finding((*path, place), said)
+        Finding((*path, place), said, unless=((*path, "compare"),))
         for key, limit in (("enter", enter), ("exit", end))
         if limit is not None
         and (place := key if getattr(entry, key) is not None else said_of) is not None
@@ -145,15 +159,18 @@ def _order(
         key = "exit" if entry.exit is not None else "enter" if entry.enter is not None else "compare"
         side = "at most" if rises else "at least"
         got = f"got exit {limit_text(end)} and enter {limit_text(enter)}"
-        yield Finding((*path, key), f"exit must be {side} enter where bad is {compare}, {got}")
+        others: tuple[Path, ...] = tuple((*path, each) for each in ("enter", "exit", "compare"))
+        yield Finding((*path, key), f"exit must be {side} enter where bad is {compare}, {got}", unless=others)
 
 
 def _baseline(path: Path, entry: RuleEntry, whole: RuleEntry, compare: str | None) -> Iterator[Finding]:
     change = compare in {"change_above", "change_below"}
     if change and whole.baseline is None:
-        yield Finding((*path, "baseline"), f"is needed: {compare} measures a change, but from what?")
+        said = f"is needed: {compare} measures a change, but from what?"
+        yield Finding((*path, "baseline"), said, unless=((*path, "baseline"),))
     if entry.baseline is not None and compare is not None and not change:
-        yield Finding((*path, "baseline"), f'needs compare change_above or change_below, got "{compare}"', of_key=True)
+        said = f'needs compare change_above or change_below, got "{compare}"'
+        yield Finding((*path, "baseline"), said, of_key=True, unless=((*path, "compare"),))
     if isinstance(entry.baseline, SamePeriod) and entry.baseline.min_periods > entry.baseline.periods:
         limit = f"periods ({entry.baseline.periods})"
         yield Finding((*path, "baseline", "min_periods"), f"must be at most {limit}, got {entry.baseline.min_periods}")
@@ -180,12 +197,14 @@ def _chance(path: Path, entry: RuleEntry, rule: AlertRule, kept: Kept) -> Iterat
     key = next((key for key in ("min_labelled", "exit", "enter") if getattr(entry, key) is not None), "name")
     enough = labels_for(name, limit, kept.bins, kept.edges)
     mend = f"; raise the limit{f', or min_labelled to {enough:,}' if enough else ''}, or watch ece_debiased"
-    yield Finding((*path, key), said + mend)
+    others: tuple[Path, ...] = tuple((*path, each) for each in ("compare", "enter", "exit", "evidence", "min_labelled"))
+    yield Finding((*path, key), said + mend, unless=others)
 
 
 def _mute(path: Path, mute: MuteTime) -> Iterator[Finding]:
     if not (mute.times or mute.weekdays or mute.days_of_month or mute.months):
-        yield Finding((*path, "times"), "needs one of times, weekdays, days_of_month, months: it would never end")
+        said = f"needs one of {', '.join(_TIMES)}: it would never end"
+        yield Finding((*path, "times"), said, unless=tuple((*path, key) for key in _TIMES))
     for number, each in enumerate(mute.times or ()):
         if each.end_time <= each.start_time:
             said = "must be after start_time; a night is two parts of days, one that ends at 24:00"

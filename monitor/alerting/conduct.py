@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from monitor.alerting.kinds import LabelName, RuleName
 from monitor.alerting.patterns import Globs, SegmentGlobs
-from monitor.forms.durations import Duration, parse
+from monitor.forms.durations import JSON_SCHEMA, parse, text
 from monitor.forms.kinds import Count, Name, Number, Section, Switch
 
 Evidence: TypeAlias = Literal["confident", "point"]
@@ -17,8 +17,14 @@ Insufficient: TypeAlias = Literal["hold", "ok", "alert"]
 OnError: TypeAlias = Literal["hold", "alert"]
 
 Template = Annotated[str, Field(min_length=1, max_length=10_000)]
-_NOTHING: Final = timedelta(0)
-_YEAR: Final = parse("365d")
+#: The bounds stand inside, next to the type: only there does pydantic say them in words.
+Pause = Annotated[
+    timedelta,
+    Field(ge=timedelta(0), le=parse("365d")),
+    BeforeValidator(parse),
+    PlainSerializer(text),
+    WithJsonSchema(JSON_SCHEMA),
+]
 
 
 class Select(Section):
@@ -46,20 +52,18 @@ class Conduct(Section):
         description="confident: the bound of the interval must cross `enter`; point: the value must. A measure without "
         "an interval is always judged by its value.",
     )
-    for_: Duration | None = Field(
-        default=None, alias="for", ge=_NOTHING, le=_YEAR, description="The limit must stay crossed for so long."
-    )
+    for_: Pause | None = Field(default=None, alias="for", description="The limit must stay crossed for so long.")
     for_new_labels: Count | None = Field(
         default=None,
         ge=0,
         le=1_000_000_000,
         description="And while so many new labels came: two windows that overlap are one piece of evidence.",
     )
-    keep_firing_for: Duration | None = Field(
-        default=None, ge=_NOTHING, le=_YEAR, description="A value must be back within `exit` for so long to resolve."
+    keep_firing_for: Pause | None = Field(
+        default=None, description="A value must be back within `exit` for so long to resolve."
     )
-    repeat_every: Duration | None = Field(
-        default=None, ge=_NOTHING, le=_YEAR, description="Time between reminders while an alert fires; 0s: none."
+    repeat_every: Pause | None = Field(
+        default=None, description="Time between reminders while an alert fires; 0s: none."
     )
     min_labelled: Count | None = Field(
         default=None,

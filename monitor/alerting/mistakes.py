@@ -19,8 +19,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What does not fit the rest of the file: at `path`, of its value or, with `of_key`, of its key."""
+    """What does not fit the rest of the file: at `path`, of its value or, with `of_key`, of its key.
+
+    Nothing is missing where one of `unless` has been refused: with what was meant there it would be right.
+    """
 
     path: Path
     text: str
     of_key: bool = False
+    unless: tuple[Path, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from monitor.alerting.mistakes import Finding
-from monitor.alerting.nodes import Node, at
+from monitor.alerting.nodes import Path
 from monitor.alerting.rulefile import RuleFile
 
 _NEEDED: Final = {
@@ -16,17 +16,16 @@ _NEEDED: Final = {
 _POSSIBLE: Final = {"webhook": ("hmac_secret_env", "hmac_secret_file"), "email": ("password_env", "password_file")}
 
 
-def secrets(file: RuleFile, live: Node) -> Iterator[Finding]:
-    """Channels without the secret that they need, and secrets that are named twice.
-
-    `live` also holds what is gone: a channel in which the secret itself stands has been told how to name it.
-    """
+def secrets(file: RuleFile) -> Iterator[Finding]:
+    """Channels without the secret that they need, and secrets that are named twice."""
     for name, channel in file.channels.items():
         needed, possible = _NEEDED.get(channel.kind, ()), _POSSIBLE.get(channel.kind, ())
         for keys in (needed, possible):
             given = [key for key in keys if getattr(channel, key) is not None]
             if len(given) > 1:
                 yield Finding(("channels", name, given[1]), f"must not be given beside {given[0]}", of_key=True)
-            spilt = bool(keys) and at(live, ("channels", name, keys[0].removesuffix("_env"))) is not None
-            if keys is needed and keys and not given and not spilt:
-                yield Finding(("channels", name, keys[0]), f"is needed, or another of {', '.join(keys)}")
+            if keys is needed and keys and not given:
+                said = f"is needed, or another of {', '.join(keys)}"
+                # Where the secret itself stands in the file, that has been reported with the way to name it.
+                others: list[Path] = [("channels", name, key) for key in (*keys, keys[0].removesuffix("_env"))]
+                yield Finding(("channels", name, keys[0]), said, unless=tuple(others))

@@ -43,7 +43,7 @@ def checked(text: str, kept: Kept) -> Checked:
     file, live, refused = _read(root)
     mistakes += refused
     if file is not None:
-        findings = chain(references(file, root), secrets(file, live), check(file, kept))
+        findings = chain(references(file, root), secrets(file), check(file, kept))
         mistakes += [mistake for each in findings if (mistake := _located(live, each)) is not None]
     if mistakes or file is None:
         return Checked((), None, tuple(sorted(set(mistakes))))
@@ -60,7 +60,7 @@ def _read(root: Node) -> tuple[RuleFile | None, Node, list[Mistake]]:
         try:
             return RuleFile.model_validate(plain(root)), root, mistakes
         except ValidationError as failure:
-            errors = failure.errors()
+            errors = _first_causes(failure.errors())
         if number == 0:
             mistakes = [mistake for each in errors if (mistake := _refused(root, each)) is not None]
         for path in sorted({_culprit(root, each) for each in errors}, key=_from_the_end, reverse=True):
@@ -68,6 +68,16 @@ def _read(root: Node) -> tuple[RuleFile | None, Node, list[Mistake]]:
         if root.gone:
             break
     return None, root, mistakes
+
+
+def _first_causes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are too short only because pydantic does not count their bad values."""
+    return [
+        each
+        for each in errors
+        if each["type"] != "too_short"
+        or not any(other["loc"][: len(each["loc"])] == each["loc"] for other in errors if other is not each)
+    ]
 
 
 def _from_the_end(path: Path) -> list[tuple[bool, str, int]]:
@@ -98,7 +108,7 @@ def _refused(root: Node, error: ErrorDetails) -> Mistake | None:
     name = _name(root, path)
     if kind == "union_tag_invalid":
         return _wrong_kind(root, path)
-    if error["loc"][-1] == "[key]" and entry is not None:
+    if error["loc"][-1:] == ("[key]",) and entry is not None:
         return Mistake(entry.place, f"{name}: {rule(error, PATTERNS)}")
     place, close = entry.node.place if entry else root.place, ""
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
@@ -171,7 +181,8 @@ def _alternatives(root: Node, path: Path) -> list[str]:
 def _located(root: Node, finding: Finding) -> Mistake | None:
     """None where the value is gone: it is wrong by itself, and that has been reported."""
     steps = [entry for _, entry in descended(root, finding.path)]
-    if any(entry.node.gone for entry in steps):
+    others = [at(root, path) for path in finding.unless]
+    if any(entry.node.gone for entry in (*steps, *others) if entry is not None):
         return None
     name = _name(root, finding.path)
     if finding.of_key and len(steps) == len(finding.path):

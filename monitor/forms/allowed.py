@@ -1,7 +1,7 @@
 """What a field allows, in the words of the reference pages."""
 
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,21 +28,13 @@ def allowed(field: FieldInfo) -> str:
         return named
     if get_origin(kind) is Literal:
         return " | ".join(str(choice) if isinstance(choice, int) else f'"{choice}"' for choice in get_args(kind))
-    words = _kind(kind)
+    words, rules = _kind(kind), list(_bounds((field.annotation, *field.metadata)))
     low = next(
-        (
-            f"{'>' if isinstance(rule, Gt) else '>='} {_bound(rule)}"
-            for rule in field.metadata
-            if isinstance(rule, Ge | Gt)
-        ),
+        (f"{'>' if isinstance(rule, Gt) else '>='} {_bound(rule)}" for rule in rules if isinstance(rule, Ge | Gt)),
         "",
     )
     high = next(
-        (
-            f"{'<' if isinstance(rule, Lt) else '<='} {_bound(rule)}"
-            for rule in field.metadata
-            if isinstance(rule, Le | Lt)
-        ),
+        (f"{'<' if isinstance(rule, Lt) else '<='} {_bound(rule)}" for rule in rules if isinstance(rule, Le | Lt)),
         "",
     )
     return ", ".join(part for part in (words, low, high) if part)
@@ -67,6 +59,17 @@ def _named(metadata: Sequence[object], annotation: Any) -> str | None:
     if get_origin(annotation) in {Union, types.UnionType}:
         return next(filter(None, (_named((), part) for part in get_args(annotation))), None)
     return _named(get_args(annotation)[1:], None) if get_origin(annotation) is Annotated else None
+
+
+def _bounds(parts: Iterable[Any]) -> Iterator[Ge | Gt | Le | Lt]:
+    """The bounds of a value, those inside of its `| None` too."""
+    for part in parts:
+        if isinstance(part, Ge | Gt | Le | Lt):
+            yield part
+        elif isinstance(part, FieldInfo):
+            yield from _bounds(part.metadata)
+        elif get_origin(part) in {Union, types.UnionType, Annotated}:
+            yield from _bounds(get_args(part))
 
 
 def _kind(kind: Any) -> str:

@@ -44,5 +44,5 @@ def text(duration: timedelta) -> str:
 
 
 PATTERN: Final = rf"^\s*{_SHAPE.pattern}\s*$"
-_JSON_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": PATTERN, "examples": ["90s", "5m", "12h", "7d"]}
-Duration = Annotated[timedelta, BeforeValidator(parse), PlainSerializer(text), WithJsonSchema(_JSON_SCHEMA)]
+JSON_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": PATTERN, "examples": ["90s", "5m", "12h", "7d"]}
+Duration = Annotated[timedelta, BeforeValidator(parse), PlainSerializer(text), WithJsonSchema(JSON_SCHEMA)]

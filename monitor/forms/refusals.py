@@ -35,7 +35,9 @@ def rule(error: ErrorDetails, patterns: Mapping[str, str]) -> str:
     for name, words in _BOUNDS.items():
         if name in context:
             bound = context[name]
-            return f"must be {words} {durations.text(bound) if isinstance(bound, timedelta) else bound}"
+            if isinstance(bound, timedelta):
+                return f"must be {words} {durations.text(bound)}"
+            return f"must be {words} {f'{bound:g}' if isinstance(bound, float) else bound}"
     if kind == "literal_error":
         return f"must be one of {context['expected'].replace(' or ', ', ')}"
     if kind == "string_pattern_mismatch":
