@@ -55,7 +55,7 @@ READING: Final = (
     Metric("sharpness", "Variance of the confidences.", None),
     Metric("confident_error_share", "Share of labelled predictions with confidence 0.9 or more and wrong.", "above"),
     Metric("abstention_rate", "Share of predictions with confidence below 0.9, labelled or not.", "above"),
-    Metric("coverage", "Share of the predictions that have a label.", "below", interval=False),
+    Metric("coverage", "Share of the predictions that have a label.", "below"),
     Metric(
         "label_delay_seconds",
         "Median time from a prediction to its label.",

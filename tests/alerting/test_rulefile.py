@@ -122,7 +122,7 @@ rules:
 
 
 def test_a_measure_without_an_interval_is_judged_by_its_value() -> None:
-    text = "defaults: {evidence: confident}\nrules: [{name: Few, metric: coverage, enter: 0.3}]"
+    text = "defaults: {evidence: confident}\nrules: [{name: Few, metric: n, enter: 300}]"
     condition = rules(text)["Few"].condition
     assert isinstance(condition, Threshold)
     assert condition.evidence == "point"
