@@ -1,1 +1,1 @@
-"""Tests of the rules."""
+"""Tests of rules and of the life cycle of alerts."""
