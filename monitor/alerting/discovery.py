@@ -1,9 +1,15 @@
-"""Discovery: which of many series to believe at one look."""
+"""Discovery: which of many crossings to believe at one look."""
+
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
+from monitor.alerting.verdict import Measured, Verdict, sign_of
 from monitor.calibration.cells import FloatArray
+from monitor.calibration.uncertainty import z_of
 
 
 def false_discovery(p_values: FloatArray, q: float) -> npt.NDArray[np.bool_]:
@@ -25,3 +31,34 @@ def false_discovery(p_values: FloatArray, q: float) -> npt.NDArray[np.bool_]:
     if len(accepted):
         mask[order[: accepted[-1] + 1]] = True
     return mask
+
+
+def p_value(evidence: Measured) -> float:
+    """How likely an estimate at least so far beyond `enter` is where the truth lies on it, 0..1; one-sided, normal.
+
+    The spread is what the interval's end nearer to the limit tells; where that end is lowered by a bias (ECE), the
+    p-value is too large rather than too small. Of an exact value: 0 beyond the limit, else 1.
+    """
+    judged, sign = evidence.judged, sign_of(evidence.compare)
+    beyond = sign * (judged.value - evidence.enter)
+    bound = judged.value if judged.interval is None else judged.interval[0 if sign > 0 else 1]
+    spread = abs(judged.value - bound) / z_of(evidence.confidence_level)
+    if not spread:
+        return 0.0 if beyond > 0 else 1.0
+    return NormalDist().cdf(-beyond / spread)
+
+
+def believed(verdicts: Sequence[Verdict], q: float) -> list[Verdict]:
+    """The verdicts of one rule on all its series at ONE evaluation; crossings that chance explains become `between`.
+
+    Of the crossings that stay, at most the share q is expected to be of series that are not beyond `enter`; see
+    `false_discovery` for what that takes. Every verdict that was measured counts as a look, crossed or not. The
+    evidence stays as it was.
+    """
+    looks = {place: each.evidence for place, each in enumerate(verdicts) if isinstance(each.evidence, Measured)}
+    mask = false_discovery(np.array([p_value(evidence) for evidence in looks.values()]), q)
+    held = dict(zip(looks, mask.tolist(), strict=True))
+    return [
+        structs.replace(each, finding="between") if each.finding == "crossed" and not held.get(place, True) else each
+        for place, each in enumerate(verdicts)
+    ]

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.alerting.verdict import Alarmed, Compare, Estimate, Finding, Measured, Proof, Said, Verdict
+from monitor.alerting.verdict import Alarmed, Compare, Estimate, Finding, Measured, Proof, Said, Verdict, sign_of
 from monitor.calibration.reading import Reading
 from monitor.drift.alarms import Alarm
 
@@ -32,13 +32,9 @@ class Limits:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.enter) and math.isfinite(self.exit)):
             raise ValueError(f"enter and exit must be finite, got {self.enter} and {self.exit}")
-        if self.sign * self.exit > self.sign * self.enter:
+        sign = sign_of(self.compare)
+        if sign * self.exit > sign * self.enter:
             raise ValueError(f"exit must not be beyond enter ({self.enter}, {self.compare}), got {self.exit}")
-
-    @property
-    def sign(self) -> int:
-        """+1 where high values are bad, -1 where low ones are."""
-        return 1 if self.compare in {"above", "change_above"} else -1
 
     @property
     def is_of_change(self) -> bool:
@@ -49,7 +45,7 @@ class Limits:
 def finding_of(judged: Estimate, limits: Limits) -> Finding:
     """On which side of the limits an estimate lies. Proof of a crossing takes the estimate and the bound beyond enter;
     an estimate without an interval is exact, and its own bound."""
-    sign = limits.sign
+    sign = sign_of(limits.compare)
     estimate, enter, leave = sign * judged.value, sign * limits.enter, sign * limits.exit
     bound = estimate
     if limits.proof == "confident" and judged.interval is not None:
@@ -107,6 +103,7 @@ def of_reading(
         proof=limits.proof,
         enter=limits.enter,
         exit=limits.exit,
+        confidence_level=reading.confidence_level,
         coverage=reading.coverage,
         baseline=then,
         bins=tuple(reading.bins),

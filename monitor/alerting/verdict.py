@@ -19,6 +19,11 @@ Finding: TypeAlias = Literal["crossed", "between", "below", "insufficient", "fai
 know; `failed` an error of ours; the last two: configuration took the series, or the rule, away."""
 
 
+def sign_of(compare: Compare) -> int:
+    """+1 where high values are bad, -1 where low ones are."""
+    return 1 if compare in {"above", "change_above"} else -1
+
+
 class Estimate(msgspec.Struct, frozen=True):
     """A value with its interval, and the labels `n` behind it; `interval` None: the value is exact, as a count is."""
 
@@ -30,8 +35,9 @@ class Estimate(msgspec.Struct, frozen=True):
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured"):
     """The evidence of a level or a change rule: the estimate then, and the limits that it was held against.
 
-    `judged` is what was compared: `estimate` itself, or for a change rule `estimate` less `baseline`. `bins` are those
-    of the reliability diagram. `coverage` the labelled share of the window's predictions, 0..1.
+    `judged` is what was compared: `estimate` itself, or for a change rule `estimate` less `baseline`. Intervals are of
+    `confidence_level`. `bins` are those of the reliability diagram. `coverage` the labelled share of the window's
+    predictions, 0..1.
     """
 
     as_of: datetime
@@ -42,6 +48,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured"):
     proof: Proof
     enter: float
     exit: float
+    confidence_level: float
     coverage: float | None = None
     baseline: Estimate | None = None
     bins: tuple[Bin, ...] = ()

@@ -1,5 +1,6 @@
 """Verdicts for the tests, and sequences of them applied as a process does that stores every state."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,13 @@ from monitor.alerting.verdict import Finding, Said, Verdict
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+
+
+def duration(text: str) -> timedelta:
+    """ "1h30m" as a timedelta."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?", text)
+    assert found is not None, text
+    return timedelta(hours=int(found[1] or 0), minutes=int(found[2] or 0))
 
 
 def verdict(finding: Finding, minute: float, new_labels: int = 0) -> Verdict:

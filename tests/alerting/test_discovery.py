@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerting.discovery import false_discovery
+from monitor.alerting.discovery import believed, false_discovery, p_value
+from monitor.alerting.judgement import Limits, finding_of
+from monitor.alerting.verdict import Compare, Estimate, Finding, Measured, Proof, Verdict
+from tests.alerting.making import START, verdict
 
 
 def test_the_example_of_the_paper_rejects_the_first_four() -> None:
@@ -48,3 +51,47 @@ def test_what_is_no_probability_is_refused(p: list[float], q: float) -> None:
 
 def test_without_hypotheses_there_is_nothing_to_reject() -> None:
     assert false_discovery(np.array([]), 0.1).tolist() == []
+
+
+def measured(value: float, half: float | None, compare: Compare = "above", proof: Proof = "confident") -> Verdict:
+    limits = Limits(compare=compare, enter=0.1, exit=0.1, proof=proof)
+    judged = Estimate(value, None if half is None else (value - half, value + half), 1000)
+    evidence = Measured(
+        as_of=START, measure="ece", estimate=judged, judged=judged, compare=compare, proof=proof, enter=0.1, exit=0.1,
+        confidence_level=0.95,
+    )  # fmt: skip
+    return Verdict(finding_of(judged, limits), evidence)
+
+
+def p_of(found: Verdict) -> float:
+    assert isinstance(found.evidence, Measured)
+    return p_value(found.evidence)
+
+
+@given(st.integers(-30, 30), st.integers(0, 10), st.sampled_from(["above", "below", "change_above", "change_below"]))
+def test_a_p_value_below_a_fortieth_is_a_crossing_at_95_percent(value: int, half: int, compare: Compare) -> None:
+    found = measured(value / 99, half / 99 or None, compare)
+    assert (p_of(found) < 0.025) == (found.finding == "crossed")
+
+
+def test_p_values_are_those_of_the_normal_distribution() -> None:
+    assert p_of(measured(0.1, 0.02)) == pytest.approx(0.5)
+    assert p_of(measured(0.1 + 0.02 / 1.959964, 0.02)) == pytest.approx(0.158655, abs=1e-6)
+    assert p_of(measured(0.1 + 0.02 / 1.959964, 0.02, "below")) == pytest.approx(1 - 0.158655, abs=1e-6)
+    assert [p_of(measured(value, half)) for value in (0.1, 0.11) for half in (0.0, None)] == [1, 1, 0, 0]
+
+
+def test_crossings_that_chance_explains_are_between_and_everything_else_stays() -> None:
+    """One of forty just over the limit is chance; twenty of forty are not, nor is one far beyond."""
+    quiet = [measured(0.05, 0.02)] * 38
+    near, far, told = measured(0.121, 0.02), measured(0.2, 0.02), verdict("crossed", 0)
+    assert [each.finding for each in (near, far, told)] == ["crossed"] * 3
+    assert kept([near, told, far, *quiet]) == ["between", "crossed", "crossed"] + ["below"] * 38
+    assert kept([near] * 20 + quiet[:20]) == ["crossed"] * 20 + ["below"] * 20
+    assert kept([measured(0.101, 0.02, proof="point"), far]) == ["between", "crossed"]
+    assert believed([near, *quiet], 0.05)[0].evidence == near.evidence
+    assert kept([]) == []
+
+
+def kept(verdicts: list[Verdict]) -> list[Finding]:
+    return [each.finding for each in believed(verdicts, 0.05)]

@@ -141,6 +141,7 @@ def test_a_reading_that_drifted_crosses_with_its_evidence() -> None:
     assert evidence.judged == evidence.estimate == Estimate(bad.ece or 0, bad.intervals["ece"], 2000)
     assert (evidence.enter, evidence.exit, evidence.compare, evidence.proof) == (0.10, 0.07, "above", "confident")
     assert (evidence.measure, evidence.coverage, evidence.bins) == ("ece", 1.0, tuple(bad.bins))
+    assert evidence.confidence_level == 0.95
     assert evidence.bins
     assert of_reading(reading(2000, 0.0), "ece", ABOVE, START, new_labels=0).finding == "below"
 

@@ -36,6 +36,7 @@ evidence = st.one_of(
         judged=estimates,
         enter=numbers,
         exit=numbers,
+        confidence_level=numbers,
         coverage=st.none() | numbers,
         baseline=st.none() | estimates,
         bins=st.lists(st.builds(Bin, numbers, numbers, counts, numbers, numbers, bounds), max_size=3).map(tuple),

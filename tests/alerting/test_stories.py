@@ -21,17 +21,10 @@ from monitor.alerting.transition import Transition
 from monitor.alerting.verdict import Said, Verdict
 from monitor.calibration.reading import BinsSetting, Reading
 from monitor.drift.alarms import Alarm
-from tests.alerting.making import MINUTE, START
+from tests.alerting.making import MINUTE, START, duration
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yaml"))
 WITHOUT_RULE = {"compare": "above", "enter": 1.0, "exit": 1.0}
-
-
-def duration(text: str) -> timedelta:
-    """ "1h30m" as a timedelta."""
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?", text)
-    assert found is not None, text
-    return timedelta(hours=int(found[1] or 0), minutes=int(found[2] or 0))
 
 
 def reading(value: float, labels: int, half: float) -> Reading:
