@@ -96,28 +96,26 @@ def _effect(verdict: Verdict, terms: Terms) -> Effect:
 def _after(state: State, verdict: Verdict, step: timedelta, terms: Terms) -> State:
     """The state after the verdict, which stands for the time `step`. The number is still the old one."""
     effect = _effect(verdict, terms)
+    if effect == "end":
+        return _ok(state)
     match state:
         case Ok():
             return _beginning(state, verdict, terms) if effect == "enter" else state
         case Pending():
-            if effect in {"stay", "exit", "end"}:
+            seen = structs.replace(state, new_labels=state.new_labels + verdict.new_labels)
+            if effect == "hold":
+                return seen
+            if effect != "enter":
                 return _ok(state)
-            lasted = step if effect == "enter" else timedelta(0)
-            labels = state.new_labels + verdict.new_labels
-            pending = structs.replace(state, watched=state.watched + lasted, new_labels=labels)
-            return _waited(pending, verdict, terms) if effect == "enter" else pending
+            return _waited(structs.replace(seen, watched=state.watched + step), verdict, terms)
         case Firing():
-            if effect == "end":
-                return _ok(state)
             return _rested(_recovering(state), terms) if effect == "exit" else state
         case Recovering():
-            if effect == "end":
-                return _ok(state)
             if effect == "hold":
                 return state
-            if effect == "exit":
-                return _rested(structs.replace(state, watched=state.watched + step), terms)
-            return _firing_again(state)
+            if effect != "exit":
+                return _firing_again(state)
+            return _rested(structs.replace(state, watched=state.watched + step), terms)
         case _ as unknown:
             assert_never(unknown)
 
