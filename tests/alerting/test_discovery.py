@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.alerting.discovery import believed, false_discovery, p_value
 from monitor.alerting.judgement import Limits, finding_of
-from monitor.alerting.verdict import Compare, Estimate, Finding, Measured, Proof, Verdict
+from monitor.alerting.verdict import Compare, Estimate, Finding, Measured, Proof, Verdict, sign_of
 from tests.alerting.making import START, verdict
 
 
@@ -54,10 +54,11 @@ def test_without_hypotheses_there_is_nothing_to_reject() -> None:
 
 
 def measured(value: float, half: float | None, compare: Compare = "above", proof: Proof = "confident") -> Verdict:
-    limits = Limits(compare=compare, enter=0.1, exit=0.1, proof=proof)
+    leave = 0.1 - 0.02 * sign_of(compare)
+    limits = Limits(compare=compare, enter=0.1, exit=leave, proof=proof)
     judged = Estimate(value, None if half is None else (value - half, value + half), 1000)
     evidence = Measured(
-        as_of=START, measure="ece", estimate=judged, judged=judged, compare=compare, proof=proof, enter=0.1, exit=0.1,
+        as_of=START, measure="ece", estimate=Estimate(0.7, None, 1000), judged=judged, compare=compare, proof=proof, enter=0.1, exit=leave,
         confidence_level=0.95,
     )  # fmt: skip
     return Verdict(finding_of(judged, limits), evidence)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.alerting.incident import Incident, announced
 from monitor.alerting.lifecycle import Decision, decide
-from monitor.alerting.states import NEW, Firing, Pending, StateName, name_of
+from monitor.alerting.states import NEW, Firing, Pending, State, StateName, name_of
 from monitor.alerting.terms import Terms
 from monitor.alerting.verdict import Finding, Verdict
 from tests.alerting.making import MINUTE, START, Taken, applied, verdict
@@ -223,6 +223,15 @@ def test_a_small_step_back_is_waited_out_and_no_time_is_counted_for_a_large_one(
     else:
         at = START + minute * MINUTE
         assert decision == Decision(Pending(judged_at=at, watched=watched * MINUTE, new_labels=0))
+
+
+def test_reminders_go_on_after_a_clock_that_ran_a_year_ahead_is_set_back() -> None:
+    ahead = START + timedelta(days=365)
+    state: State = Firing(judged_at=ahead, fired_at=ahead, told_at=ahead)
+    for minute, told in [(0, None), (60, "reminder"), (119, None), (120, "reminder")]:
+        decision = decide(state, verdict("crossed", minute), Terms(repeat_every=60 * MINUTE), START + minute * MINUTE)
+        assert decision.notice == told
+        state = decision.state
 
 
 def test_a_verdict_from_a_clock_that_runs_ahead_is_not_taken() -> None:
