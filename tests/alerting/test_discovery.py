@@ -58,9 +58,16 @@ def measured(value: float, half: float | None, compare: Compare = "above", proof
     limits = Limits(compare=compare, enter=0.1, exit=leave, proof=proof)
     judged = Estimate(value, None if half is None else (value - half, value + half), 1000)
     evidence = Measured(
-        as_of=START, measure="ece", estimate=Estimate(0.7, None, 1000), judged=judged, compare=compare, proof=proof, enter=0.1, exit=leave,
+        as_of=START,
+        measure="ece",
+        estimate=Estimate(0.7, None, 1000),
+        judged=judged,
+        compare=compare,
+        proof=proof,
+        enter=0.1,
+        exit=leave,
         confidence_level=0.95,
-    )  # fmt: skip
+    )
     return Verdict(finding_of(judged, limits), evidence)
 
 
