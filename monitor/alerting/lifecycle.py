@@ -132,7 +132,7 @@ def _beginning(state: Ok, verdict: Verdict, terms: Terms) -> Pending | Firing:
 
 def _waited(pending: Pending, verdict: Verdict, terms: Terms) -> Pending | Firing:
     """Firing once it lasted. Missing labels are what an insufficient verdict complains of: it need not wait for any."""
-    has_labels = verdict.finding == "insufficient" or pending.new_labels >= terms.new_labels
+    has_labels = verdict.finding == "insufficient" or pending.new_labels >= terms.for_new_labels
     if pending.watched < terms.wait or not has_labels:
         return pending
     return Firing(judged_at=pending.judged_at, number=pending.number, fired_at=pending.judged_at)

@@ -1,6 +1,6 @@
 """Terms: the numbers of a rule that the life cycle of its alerts depends on."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
@@ -10,14 +10,15 @@ Mode: TypeAlias = Literal["active", "shadow"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """`wait` and `new_labels` (`for`, `for_new_labels` in a rule file): how long, and over how many labels that mature
-    meanwhile, a crossing must last until the alert fires. `keep_firing_for`: how long the series must then stay beyond
-    exit until it resolves. `repeat_every`: between reminders; 0 never. ValueError where one of them is negative.
+    """How long a crossing must last until the alert fires, `wait` (`for` in a rule file), and over how many labels that
+    mature meanwhile, `for_new_labels`. `keep_firing_for`: how long the series must then stay beyond exit until it
+    resolves. `repeat_every`: between reminders; 0 never. ValueError where one of them is negative, or `evaluate_every`
+    is 0: no verdict would stand for any time.
     """
 
     evaluate_every: timedelta = timedelta(minutes=5)
     wait: timedelta = timedelta(minutes=30)
-    new_labels: int = 25
+    for_new_labels: int = 25
     keep_firing_for: timedelta = timedelta(hours=2)
     repeat_every: timedelta = timedelta(hours=24)
     on_insufficient_data: OnInsufficientData = "hold"
@@ -25,10 +26,13 @@ class Terms:
     mode: Mode = "active"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if (isinstance(value, timedelta) and value < timedelta(0)) or (field.name == "new_labels" and value < 0):
-                raise ValueError(f"{field.name} must be 0 or more, got {value}")
+        for name in ("wait", "keep_firing_for", "repeat_every"):
+            if (value := getattr(self, name)) < timedelta(0):
+                raise ValueError(f"{name} must be 0 or more, got {value}")
+        if self.for_new_labels < 0:
+            raise ValueError(f"for_new_labels must be 0 or more, got {self.for_new_labels}")
+        if self.evaluate_every <= timedelta(0):
+            raise ValueError(f"evaluate_every must be more than 0, got {self.evaluate_every}")
 
     @property
     def longest_step(self) -> timedelta:

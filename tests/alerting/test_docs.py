@@ -50,7 +50,7 @@ def test_the_defaults_of_the_page_are_those_of_the_terms() -> None:
     terms = Terms(
         evaluate_every=duration(said.pop("evaluate_every")),
         wait=duration(said.pop("for")),
-        new_labels=int(said.pop("for_new_labels")),
+        for_new_labels=int(said.pop("for_new_labels")),
         keep_firing_for=duration(said.pop("keep_firing_for")),
         repeat_every=duration(said.pop("repeat_every")),
     )

@@ -20,7 +20,7 @@ minutes = st.sampled_from([0, 5, 10, 17]).map(lambda n: n * MINUTE)
 some_terms = st.builds(
     Terms,
     wait=minutes,
-    new_labels=st.integers(0, 3),
+    for_new_labels=st.integers(0, 3),
     keep_firing_for=minutes,
     repeat_every=minutes,
     on_insufficient_data=st.sampled_from(["hold", "ok", "alert"]),
@@ -63,7 +63,7 @@ def oracle(sequence: list[Verdict], terms: Terms) -> list[StateName]:
         if said[at] != "C" or first < 0 or time("C", first, at) < terms.wait:
             return False
         labels = sum(each.new_labels for each in sequence[first + 1 : at + 1])
-        return sequence[at].finding == "insufficient" or labels >= terms.new_labels
+        return sequence[at].finding == "insufficient" or labels >= terms.for_new_labels
 
     def calm(fired: int, at: int) -> int:
         loud = max(i for i in range(fired, at + 1) if said[i] in "Cm")
@@ -156,7 +156,7 @@ def test_an_alert_fires_only_after_its_time_and_its_labels(sequence: list[Verdic
         if transition is not None and transition.reason == "fired":
             assert crossed[-1].as_of - crossed[0].as_of >= terms.wait
             labels = sum(each.new_labels for each in crossed[1:])
-            assert labels >= terms.new_labels or crossed[-1].finding == "insufficient"
+            assert labels >= terms.for_new_labels or crossed[-1].finding == "insufficient"
 
 
 @given(verdicts(STEPPING), some_terms)
@@ -241,7 +241,7 @@ def test_a_verdict_from_a_clock_that_runs_ahead_is_not_taken() -> None:
 
 
 def test_an_outage_and_a_clock_that_jumps_ahead_count_for_two_evaluations() -> None:
-    terms = Terms(new_labels=0)
+    terms = Terms(for_new_labels=0)
     found = list(applied([verdict("crossed", minute) for minute in (0, 1440, 2880, 4320)], terms))
     assert [name_of(taken.decision.state) for taken in found] == ["pending", "pending", "pending", "firing"]
 

@@ -98,7 +98,9 @@ def test_the_table_has_every_state_with_every_verdict_once() -> None:
 def test_the_row_is_what_happens(row: list[str]) -> None:
     state, (finding, policy) = STATES[row[0]], FINDINGS[row[1]]
     # Labels are as many as it takes, of 5 that this verdict brings.
-    terms = Terms(wait=30 * MINUTE, new_labels=25, keep_firing_for=2 * timedelta(hours=1), on_insufficient_data=policy)
+    terms = Terms(
+        wait=30 * MINUTE, for_new_labels=25, keep_firing_for=2 * timedelta(hours=1), on_insufficient_data=policy
+    )
     now = START + 5 * MINUTE
     given = verdict(finding, 5, new_labels=5)
     decision = decide(state, given, terms, now + MINUTE)
@@ -139,7 +141,7 @@ def test_the_labels_that_led_to_a_crossing_do_not_count_as_lasting() -> None:
 
 
 def test_what_need_not_wait_fires_and_resolves_at_once() -> None:
-    at_once = Terms(wait=0 * MINUTE, new_labels=0, keep_firing_for=0 * MINUTE)
+    at_once = Terms(wait=0 * MINUTE, for_new_labels=0, keep_firing_for=0 * MINUTE)
     fired = decide(Ok(), verdict("crossed", 0), at_once, START)
     assert (name_of(fired.state), fired.notice) == ("firing", "fired")
     resolved = decide(fired.state, verdict("below", 5), at_once, START + 5 * MINUTE)
@@ -180,9 +182,15 @@ def test_what_was_told_is_told_to_have_ended_though_its_rule_went_into_the_shado
     assert decide(STATES["rested"], verdict("below", 5), terms, START + 5 * MINUTE).notice == "resolved"
 
 
-@pytest.mark.parametrize("name", ["wait", "keep_firing_for", "repeat_every", "evaluate_every"])
+@pytest.mark.parametrize("name", ["wait", "keep_firing_for", "repeat_every"])
 def test_negative_terms_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be 0 or more"):
         Terms(**{name: -MINUTE})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="new_labels must be 0 or more"):
-        Terms(new_labels=-1)
+    with pytest.raises(ValueError, match="for_new_labels must be 0 or more"):
+        Terms(for_new_labels=-1)
+
+
+@pytest.mark.parametrize("minutes", [0, -1])
+def test_an_evaluation_that_stands_for_no_time_is_refused(minutes: int) -> None:
+    with pytest.raises(ValueError, match="evaluate_every must be more than 0"):
+        Terms(evaluate_every=minutes * MINUTE)
