@@ -1,0 +1,146 @@
+"""Notices: what a channel is to tell about one incident, frozen when it is queued, and their JSON form."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from monitor.errors import BadInput
+
+VERSION: Final = 1
+"""Of the JSON form. A reader refuses any other: an outbox may hold notices of another release."""
+
+Kind: TypeAlias = Literal["fired", "changed", "resolved", "digest", "test"]
+Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
+AlertState: TypeAlias = Literal["firing", "recovering", "resolved"]
+Unit: TypeAlias = Literal["ratio", "seconds", "count"]
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
+"""From the least to the worst."""
+
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Model x signal x segment; a segment is written as in `lang=de`, and the whole model is the empty text."""
+
+    model: str
+    signal: str
+    segment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was measured when the alert changed; later labels do not alter it.
+
+    `estimate`, `interval` and `limit` are in `unit`, all finite; `n` counts the labels that they rest on; the window
+    is as long as `window` and was read at `as_of`. `interval` is None for a measure without one. Raises BadInput.
+    """
+
+    measure: str
+    unit: Unit
+    estimate: float
+    interval: tuple[float, float] | None
+    limit: float
+    n: Count
+    window: timedelta
+    as_of: Moment
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.estimate, self.limit, *(self.interval or ())))):
+            raise BadInput(f"evidence of {self.measure} must be finite numbers, got {self.estimate}, {self.limit}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One series under one rule, as it stands in the notice.
+
+    `summary` is the rendered sentence for people; `link` its page and `runbook` what to do, either one may be None;
+    `remark` is what else there is to say of its state, such as `series ended`. `ended_at` is None until it resolves.
+    """
+
+    rule: str
+    severity: Severity
+    series: Series
+    state: AlertState
+    started_at: Moment
+    ended_at: Moment | None = None
+    evidence: Evidence | None = None
+    summary: str = ""
+    link: str | None = None
+    runbook: str | None = None
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One problem as its receivers know it: `key` stays the same from the first notice to the last."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All alerts of the incident by state, the ones that the notice does not list included."""
+
+    firing: Count
+    resolved: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What is to be told, and of which incident.
+
+    `alerts` the worst first, and perhaps not all of them: `counts` counts all; `group` the names and values that the
+    incident is grouped by; `at` when the state changed, not when it is told; `link` the page of the incident.
+    """
+
+    kind: Kind
+    incident: Incident
+    alerts: tuple[Alert, ...]
+    counts: Counts
+    group: tuple[tuple[str, str], ...]
+    at: Moment
+    link: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """The worst severity among the alerts that have not resolved, or of all if all have; `info` without any."""
+        open_alerts = [alert for alert in self.alerts if alert.state != "resolved"] or self.alerts
+        return max((alert.severity for alert in open_alerts), key=SEVERITIES.index, default="info")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the incident fires any longer."""
+        return self.kind == "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class _Versioned:
+    version: int
+    notice: Notice
+
+
+def encode(notice: Notice) -> bytes:
+    """The notice as JSON, the same bytes for the same notice. Raises BadInput for text that is not Unicode."""
+    try:
+        return msgspec.json.encode(_Versioned(VERSION, notice))
+    except UnicodeEncodeError as failure:
+        raise BadInput(f"a notice's text must be valid Unicode: {failure.reason}") from failure
+
+
+def decode(body: bytes) -> Notice:
+    """The notice in `body`. Raises BadInput for another version, or for anything that is not a notice."""
+    try:
+        version = msgspec.json.decode(body, type=dict[str, Any]).get("version")
+        if version != VERSION:
+            raise BadInput(f"a notice must be of version {VERSION}, got {version!r}")
+        return msgspec.json.decode(body, type=_Versioned).notice
+    except msgspec.DecodeError as failure:
+        raise BadInput(f"not a notice: {failure}") from failure

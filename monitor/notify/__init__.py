@@ -1,0 +1,1 @@
+"""Notification channels: each renders a notice (pure) and delivers what was rendered."""

@@ -1,0 +1,144 @@
+"""PagerDuty, Events API v2: one incident a problem, opened and closed by its key; changes that page nobody.
+
+https://developer.pagerduty.com/docs/events-api-v2-overview and the pages after it: fields, limits, what to repeat.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from monitor.alerting.notice import Alert, Notice
+from monitor.notify.exchange import Answer, Transport, post
+from monitor.notify.labels import rfc3339
+from monitor.notify.outcome import Dead, Delivered, Outcome, Retry
+from monitor.notify.status import refusal
+from monitor.notify.wording import (
+    and_more,
+    cut,
+    figures,
+    fitting,
+    headline,
+    series_name,
+    standing,
+    tally,
+    web_link,
+)
+
+SUMMARY: Final = 1024
+KEY: Final = 255
+EVENT: Final = 512 * 1024
+_ALERTS: Final = EVENT * 3 // 4
+"""For the details of alerts: everything else is far below the rest."""
+_NAME: Final = 300
+_WAIT: Final = timedelta(minutes=2)
+"""After a 429 without a wait of its own; PagerDuty asks for a few minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagerDuty:
+    """The key of an integration; `url` is another one for accounts in Europe and for tests."""
+
+    routing_key: str = field(repr=False)
+    url: str = "https://events.pagerduty.com"
+
+
+def render(notice: Notice, source: str) -> dict[str, Any]:
+    """An event without its routing key: `path` under the URL, and `event`.
+
+    What fires or changes triggers, with the incident's key: PagerDuty adds it to the incident that is open, and its key
+    and ours must be resolved together. A digest of what is over pages nobody: it is a change event. `source` is this
+    installation's name.
+    """
+    if notice.kind == "digest":
+        return render_change(headline(notice), notice.at, source, {"alerts": tally(notice)}, notice.link)
+    event = {"event_action": "resolve" if notice.is_over else "trigger", "dedup_key": cut(notice.incident.key, KEY)}
+    if notice.is_over:
+        return {"path": "/v2/enqueue", "event": event}
+    models = {alert.series.model for alert in notice.alerts}
+    rules = {alert.rule for alert in notice.alerts}
+    payload = {
+        "summary": cut(f"{notice.incident.title} · {tally(notice)}", SUMMARY),
+        "source": cut(source, _NAME) or "caldrift",
+        "severity": notice.severity,
+        "timestamp": rfc3339(notice.at),
+        **({"component": cut(models.pop(), _NAME)} if len(models) == 1 else {}),
+        **({"class": cut(rules.pop(), _NAME)} if len(rules) == 1 else {}),
+        "custom_details": _details(notice),
+    }
+    return {"path": "/v2/enqueue", "event": {**event, "client": "caldrift", "payload": payload, **_links(notice.link)}}
+
+
+def render_change(
+    summary: str, at: datetime, source: str, details: Mapping[str, str], link: str | None = None
+) -> dict[str, Any]:
+    """A change event, such as a recalibration put in force; responders see it beside what happens after it."""
+    payload = {
+        "summary": cut(summary, SUMMARY),
+        "source": cut(source, _NAME) or "caldrift",
+        "timestamp": rfc3339(at),
+        "custom_details": {cut(name, _NAME): cut(value, _NAME) for name, value in list(details.items())[:100]},
+    }
+    return {"path": "/v2/change/enqueue", "event": {"payload": payload, **_links(link)}}
+
+
+def _details(notice: Notice) -> dict[str, Any]:
+    shown = fitting([_alert(alert) for alert in notice.alerts], _ALERTS, lambda found: len(json.dumps(found)))
+    left = and_more(notice, len(shown))
+    return {
+        "group": {cut(name, _NAME): cut(value, _NAME) for name, value in notice.group[:20]},
+        "alerts": shown,
+        **({"and_more": left} if left > 0 else {}),
+    }
+
+
+def _alert(alert: Alert) -> dict[str, str]:
+    found = {
+        "rule": cut(alert.rule, _NAME),
+        "severity": alert.severity,
+        "series": cut(series_name(alert.series), _NAME * 3),
+        "state": cut(standing(alert), _NAME),
+        "evidence": cut(figures(alert.evidence), _NAME) if alert.evidence else "",
+        "summary": cut(alert.summary, 3000),
+        "link": web_link(alert.link) or "",
+        "runbook": web_link(alert.runbook) or "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _links(link: str | None) -> dict[str, list[dict[str, str]]]:
+    address = web_link(link)
+    return {"links": [{"href": address, "text": "Open in caldrift"}]} if address else {}
+
+
+def send(
+    service: PagerDuty,
+    rendered: Mapping[str, Any],
+    now: datetime,
+    transport: Transport = Transport(),  # noqa: B008 - a frozen value
+) -> Outcome:
+    """Send what `render` wrote. Only 202 means that PagerDuty has it; the reference is the incident's key there."""
+    body = json.dumps({"routing_key": service.routing_key, **rendered["event"]}, separators=(",", ":")).encode()
+    url = service.url.rstrip("/") + rendered["path"]
+    found = post(transport, url, body, {"Content-Type": "application/json"})
+    if not isinstance(found, Answer):
+        return found
+    if found.status == 202:
+        return Delivered(rendered["event"].get("dedup_key"))
+    if 200 <= found.status < 300:
+        return Retry(None, f"HTTP {found.status} without PagerDuty's answer")
+    outcome = refusal(found.status, found.headers, now)
+    if isinstance(outcome, Retry):
+        return Retry(outcome.after or (_WAIT if found.status == 429 else None), outcome.reason)
+    return _explained(outcome, found, service.routing_key)
+
+
+def _explained(outcome: Dead, found: Answer, secret: str) -> Dead:
+    """With what PagerDuty found wrong. A 400 over the routing key is about the channel, any other about the event."""
+    try:
+        errors = json.loads(found.text)["errors"]
+        said = cut("; ".join(map(str, errors)).replace(secret, "[key]"), _NAME)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return outcome
+    return Dead(f"{outcome.reason}: {said}", permanent=outcome.permanent or "routing_key" in said)

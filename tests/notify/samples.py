@@ -1,0 +1,91 @@
+"""Notices to render and send: an ordinary story, a flood, and names that try to steer what shows them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from monitor.alerting.notice import Alert, Counts, Evidence, Incident, Kind, Notice, Series
+
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+LABELS = ("de", "fr", "it")
+HOSTILE = "<!channel> <https://evil.example|click> & `code` *bold* @here\x00\x1b[31m\u202egnihton\ud800\r\nSubject: x"
+
+EVIDENCE = Evidence(
+    measure="ece",
+    unit="ratio",
+    estimate=0.1534,
+    interval=(0.1213, 0.1871),
+    limit=0.1,
+    n=1240,
+    window=timedelta(days=7),
+    as_of=NOW - timedelta(minutes=5),
+)
+
+
+def alert(language: str = "de", **changes: object) -> Alert:
+    """A firing alert of one language; `changes` are its other fields."""
+    ordinary = Alert(
+        rule="EceHigh",
+        severity="error",
+        series=Series("triage-v3", "stated", f"lang={language}"),
+        state="firing",
+        started_at=NOW - timedelta(hours=1),
+        evidence=EVIDENCE,
+        summary="Says 90 % and is right in 75 % of the answers.",
+        link=f"https://caldrift.example/series?model=triage-v3&segment=lang%3D{language}",
+        runbook="https://runbooks.example/EceHigh",
+    )
+    return replace(ordinary, **changes)  # type: ignore[arg-type]  # each test names fields of Alert
+
+
+def notice(kind: Kind = "fired", alerts: tuple[Alert, ...] | None = None, **changes: object) -> Notice:
+    """A notice of three languages; resolved, they all are."""
+    found = alerts if alerts is not None else tuple(alert(language) for language in LABELS)
+    if kind == "resolved":
+        found = tuple(replace(one, state="resolved", ended_at=NOW) for one in found)
+    over = sum(one.state == "resolved" for one in found)
+    ordinary = Notice(
+        kind=kind,
+        incident=Incident("5f0c2a" * 10, "EceHigh: triage-v3"),
+        alerts=found,
+        counts=Counts(firing=len(found) - over, resolved=over),
+        group=(("rule", "EceHigh"), ("model", "triage-v3")),
+        at=NOW,
+        link="https://caldrift.example/alerts?rule=EceHigh&model=triage-v3",
+    )
+    return replace(ordinary, **changes)  # type: ignore[arg-type]  # each test names fields of Notice
+
+
+def hostile() -> Notice:
+    """Every text that comes from elsewhere is hostile, the links too."""
+    bad = alert(
+        rule=HOSTILE,
+        series=Series(HOSTILE, HOSTILE, f"lang={HOSTILE}"),
+        summary=HOSTILE,
+        remark=HOSTILE,
+        link=f"https://caldrift.example/{HOSTILE}",
+        runbook="javascript:alert(1)",
+        evidence=replace(EVIDENCE, measure=HOSTILE),
+    )
+    return notice(
+        alerts=(bad,), incident=Incident(HOSTILE, HOSTILE), group=((HOSTILE, HOSTILE),), link=f"https://x|y>{HOSTILE}"
+    )
+
+
+def flood(count: int = 5000, text: str = "") -> Notice:
+    """So many alerts at once, each with `text` as its summary."""
+    return notice(alerts=tuple(alert(f"x{place}", summary=text or "Too high.") for place in range(count)))
+
+
+NOTICES: dict[str, Notice] = {
+    "fired": notice(),
+    "changed": notice("changed", (alert("de"), alert("fr", state="recovering"))),
+    "resolved": notice("resolved"),
+    "digest": notice(
+        "digest", (alert("de", state="resolved", ended_at=NOW - timedelta(minutes=20), remark="series ended"),)
+    ),
+    "test": notice("test", (), counts=Counts(0, 0), group=()),
+    "hostile": hostile(),
+    "flood": flood(),
+    "long": flood(40, "ж" * 100_000),
+}
+"""By what each one is for."""

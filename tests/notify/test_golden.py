@@ -1,0 +1,54 @@
+"""What each channel is sent for each kind of notice, byte for byte; CALDRIFT_GOLDEN=write writes the files anew."""
+
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.alerting.notice import Notice
+from monitor.notify import alertmanager, mail, pagerduty, slack_blocks, webhook
+from tests.notify.samples import NOTICES, NOW
+
+GOLDEN = Path(__file__).parent / "golden"
+CHANNELS: dict[str, Callable[[Notice], Any]] = {
+    "slack": slack_blocks.render,
+    "pagerduty": lambda notice: pagerduty.render(notice, "caldrift.example"),
+    "webhook": lambda notice: webhook.render(notice, "hook", "https://caldrift.example"),
+    "alertmanager": alertmanager.render,
+    "mail": mail.render,
+}
+KINDS = ("fired", "changed", "resolved", "digest", "test", "hostile")
+
+
+def _is_golden(name: str, rendered: Any) -> None:
+    written = json.dumps(rendered, ensure_ascii=False, indent=1) + "\n"
+    path = GOLDEN / f"{name}.json"
+    if os.environ.get("CALDRIFT_GOLDEN") == "write":
+        path.write_text(written, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == written
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_each_channel_is_sent_what_its_golden_file_says(channel: str, kind: str) -> None:
+    _is_golden(f"{channel}-{kind}", CHANNELS[channel](NOTICES[kind]))
+
+
+def test_pagerduty_is_told_of_a_recalibration_what_its_golden_file_says() -> None:
+    told = pagerduty.render_change(
+        "triage-v3: calibrator 7 in force",
+        NOW - timedelta(minutes=1),
+        "caldrift.example",
+        {"held-out ECE": "0.021 (was 0.094)"},
+        "https://caldrift.example/calibrators/7",
+    )
+    _is_golden("pagerduty-change", told)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    expected = {f"{channel}-{kind}.json" for channel in CHANNELS for kind in KINDS} | {"pagerduty-change.json"}
+    assert {path.name for path in GOLDEN.iterdir()} == expected
