@@ -55,7 +55,7 @@ class Mailbox:
 def render(notice: Notice) -> dict[str, str]:
     """`subject`, one line, and `body`."""
     texts = [_alert(alert) for alert in notice.alerts[:ALERTS]]
-    shown = fitting(texts, BODY, width, most=ALERTS)
+    shown = fitting(texts, BODY, width)
     left = and_more(notice, len(shown))
     link = web_link(notice.link)
     head = [cut(headline(notice), _NAME), tally(notice), cut(named(notice.group), 1000), link or ""]

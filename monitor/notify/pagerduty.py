@@ -15,6 +15,7 @@ from monitor.notify.labels import rfc3339
 from monitor.notify.outcome import Dead, Delivered, Outcome, Retry
 from monitor.notify.status import refusal
 from monitor.notify.wording import (
+    ALERTS_SHOWN,
     and_more,
     cut,
     figures,
@@ -84,7 +85,9 @@ def render_change(
 
 
 def _details(notice: Notice) -> dict[str, Any]:
-    shown = fitting([_alert(alert) for alert in notice.alerts], _ALERTS, lambda found: len(json.dumps(found)))
+    shown = fitting(
+        [_alert(alert) for alert in notice.alerts[:ALERTS_SHOWN]], _ALERTS, lambda found: len(json.dumps(found))
+    )
     left = and_more(notice, len(shown))
     return {
         "group": {cut(name, _NAME): cut(value, _NAME) for name, value in notice.group[:20]},

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from monitor.alerting.notice import Alert, Notice
 from monitor.notify.wording import (
+    ALERTS_SHOWN,
     and_more,
     cut,
     figures,
@@ -52,7 +53,7 @@ def _root(notice: Notice) -> Message:
     head = [_header(headline(notice)), _section(_lead(notice))]
     tail = [_context(f"caldrift · {moment(notice.at)}")]
     budget = ALL_BLOCKS - sum(width(block["text"]["text"]) for block in head) - LINK - _NAME
-    shown = fitting([_alert(alert) for alert in notice.alerts], budget, width)
+    shown = fitting([_alert(alert) for alert in notice.alerts[:ALERTS_SHOWN]], budget, width)
     left = and_more(notice, len(shown))
     more = [_section(_linked(f"and {left:,} more", notice.link, LINK))] if left > 0 else []
     return _message(notice, [*head, *map(_section, shown), *more, *tail])
@@ -77,7 +78,7 @@ def _lead(notice: Notice) -> str:
 
 def _alert(alert: Alert) -> str:
     """At most SECTION wide: two names, two links, three lines."""
-    rule = _linked(f"*{cut(alert.rule, 100, escape) or 'alert'}*", alert.link, LINK)
+    rule = f"*{_linked(cut(alert.rule, 100, escape) or 'alert', alert.link, LINK)}*"
     runbook = f" · {_linked('runbook', alert.runbook, _NAME)}" if alert.runbook else ""
     lines = (
         f"{rule} · {alert.severity} · {_code(series_name(alert.series), _NAME)}",

@@ -1,7 +1,7 @@
 """The words that channels share: safe text, lengths, figures and titles of a notice. Pure."""
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -30,39 +30,44 @@ def plain(text: str) -> str:
     """One line of text that cannot steer what shows it: control characters, lone surrogates and marks that reorder text
     are replaced, and every run of white space is one space.
     """
-    spaced = " ".join(text.split())
+    return _visible(" ".join(text.split()))
+
+
+def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if c in _REORDERING or unicodedata.category(c) in _UNSAFE_KINDS else c
-        for c in spaced
+        "\N{REPLACEMENT CHARACTER}" if c in _REORDERING or unicodedata.category(c) in _UNSAFE_KINDS else c for c in text
     )
 
 
 def width(text: str) -> int:
     """Length in UTF-16 units, never less than in characters: receivers do not say which of the two they count."""
-    return len(text) + sum(c > "\uffff" for c in text)
+    return len(text) if text.isascii() else len(text) + sum(c > "\uffff" for c in text)
 
 
 def cut(text: str, limit: int, written: Callable[[str], str] = str) -> str:
     """Safe text that as `written` (escaped, say) is at most `limit` wide; an ellipsis stands for what was left out.
 
-    Escaping must be done after cutting, or half of an escape could be left; `written` must work character by character.
+    Escaping must be done after cutting, or half of an escape could be left; `written` must work character by character and drop none.
     """
-    safe = plain(text[: 4 * limit + 4])  # spaces that are to be joined may take more room
-    room = limit - width(_ELLIPSIS)
+    safe = _visible(" ".join(text.split())[: limit + 1])  # one more than fits, however long the text is
+    whole = written(safe)
+    if width(whole) <= limit:
+        return whole
     used = end = 0
-    for place, character in enumerate(safe):
+    for character in safe:
         used += width(written(character))
-        if used <= room:
-            end = place + 1
-        elif used > limit:
-            return written(safe[:end]) + _ELLIPSIS
-    return written(safe)
+        if used > limit - width(_ELLIPSIS):
+            break
+        end += 1
+    return written(safe[:end]) + _ELLIPSIS
 
 
-def fitting(items: Sequence[Item], budget: int, cost: Callable[[Item], int], most: int = ALERTS_SHOWN) -> list[Item]:
-    """The first items, at most `most`, whose costs together keep within the budget."""
+def fitting(items: Iterable[Item], budget: int, cost: Callable[[Item], int]) -> list[Item]:
+    """The first items, as many as together cost no more than the budget."""
     found: list[Item] = []
-    for item in items[:most]:
+    for item in items:
         budget -= cost(item)
         if budget < 0:
             break

@@ -88,7 +88,15 @@ def serving(
     try:
         yield room
     finally:
-        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(_ended(server), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _ended(server: asyncio.Server) -> None:
+    server.close()
+    talks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for talk in talks:
+        talk.cancel()
+    await asyncio.gather(*talks, return_exceptions=True)
