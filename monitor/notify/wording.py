@@ -49,7 +49,8 @@ def width(text: str) -> int:
 def cut(text: str, limit: int, written: Callable[[str], str] = str) -> str:
     """Safe text that as `written` (escaped, say) is at most `limit` wide; an ellipsis stands for what was left out.
 
-    Escaping must be done after cutting, or half of an escape could be left; `written` must work character by character and drop none.
+    Escaping must be done after cutting, or half of an escape could be left; `written` must work character by character
+    and drop none.
     """
     safe = _visible(" ".join(text.split())[: limit + 1])  # one more than fits, however long the text is
     whole = written(safe)

@@ -65,7 +65,8 @@ def test_the_schema_takes_a_file_that_is_right(text: str) -> None:
 
 STRUCTURE = (
     "baseline_without_kind", "empty_list_of_rules", "group_by_a_stranger", "label_with_a_hyphen",
-    "list_instead_of_keys", "mail_to_no_address", "name_with_a_blank", "no_rules", "number_as_a_label", "route_without_channels",
+    "list_instead_of_keys", "mail_to_no_address", "name_with_a_blank", "no_rules", "number_as_a_label",
+    "route_without_channels",
     "rule_that_is_a_text", "rule_without_name", "share_in_hundredths", "token_in_the_file",
     "token_where_its_variable_is_named", "unknown_dimension_of_select", "unknown_key_of_a_baseline",
     "unknown_key_of_a_rule", "unknown_kind_of_channel", "unknown_metric", "unknown_section", "unknown_severity",
