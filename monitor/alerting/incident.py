@@ -9,6 +9,7 @@ import msgspec
 from msgspec import structs
 
 from monitor.alerting.lifecycle import Notice
+from monitor.alerting.terms import Terms
 from monitor.alerting.versioned import Versioned, opened
 
 VERSION: Final = 1
@@ -59,12 +60,12 @@ def dedup_key(instance: str, rule: str, group: Group) -> str:
 
 
 def announced(
-    incident: Incident, notices: Sequence[tuple[str, Notice]], *, send_resolved: bool
+    incident: Incident, notices: Sequence[tuple[str, Notice]], terms: Terms
 ) -> tuple[Incident, Announcement | None]:
     """The incident after the notices of one evaluation, each with the alert's name, and at most one thing to say.
 
-    Notices that repeat what is known (a crash in between) change nothing. Without `send_resolved` an end is known, and
-    counts, but is not said; what fires at the same evaluation is.
+    Notices that repeat what is known (a crash in between) change nothing. Where the terms do not send what resolved, an
+    end is known, and counts, but is not said; what fires at the same evaluation is.
     """
     firing = set(incident.firing)
     for alert, notice in notices:
@@ -76,7 +77,7 @@ def announced(
     after = structs.replace(incident, firing=tuple(sorted(firing)))
     reminded = any(notice == "reminder" and alert in firing for alert, notice in notices)
     kind = _change(incident, after) or ("reminder" if reminded else None)
-    if kind is None or (kind != "reminder" and not fired and not send_resolved):
+    if kind is None or (kind != "reminder" and not fired and not terms.send_resolved):
         return after, None
     after = structs.replace(after, order=incident.order + 1)
     said = Announcement(incident.key, after.order, kind, tuple(sorted(fired)), tuple(sorted(resolved)), after.firing)

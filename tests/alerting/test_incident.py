@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerting.incident import Announcement, Incident, announced, decoded, dedup_key, encoded, group_of
+from monitor.alerting.terms import Terms
 from monitor.errors import Refused
+
+SAID, UNSAID = Terms(), Terms(send_resolved=False)
 
 names = st.text(max_size=4)
 groups = st.dictionaries(names, names, max_size=3).map(lambda found: tuple(found.items()))
@@ -51,37 +54,37 @@ def test_a_group_is_of_the_labels_that_were_asked_for_and_of_no_other() -> None:
 
 def test_an_incident_opens_changes_reminds_and_closes_in_order() -> None:
     new = Incident(key="k")
-    opened, said = announced(new, [("b", "fired"), ("a", "fired")], send_resolved=True)
+    opened, said = announced(new, [("b", "fired"), ("a", "fired")], SAID)
     assert said == Announcement("k", 1, "opened", ("a", "b"), (), ("a", "b"))
-    grown, said = announced(opened, [("c", "fired"), ("a", "resolved"), ("b", "reminder")], send_resolved=True)
+    grown, said = announced(opened, [("c", "fired"), ("a", "resolved"), ("b", "reminder")], SAID)
     assert said == Announcement("k", 2, "changed", ("c",), ("a",), ("b", "c"))
-    same, said = announced(grown, [("b", "reminder")], send_resolved=True)
+    same, said = announced(grown, [("b", "reminder")], SAID)
     assert said == Announcement("k", 3, "reminder", (), (), ("b", "c"))
-    closed, said = announced(same, [("b", "resolved"), ("c", "resolved")], send_resolved=True)
+    closed, said = announced(same, [("b", "resolved"), ("c", "resolved")], SAID)
     assert said == Announcement("k", 4, "closed", (), ("b", "c"), ())
-    again, said = announced(closed, [("a", "fired")], send_resolved=True)
+    again, said = announced(closed, [("a", "fired")], SAID)
     assert said == Announcement("k", 5, "opened", ("a",), (), ("a",))
     assert again == Incident(key="k", order=5, firing=("a",))
 
 
 def test_an_end_that_is_not_to_be_said_is_known_all_the_same() -> None:
     opened = Incident(key="k", order=1, firing=("a", "b"))
-    fewer, said = announced(opened, [("a", "resolved")], send_resolved=False)
+    fewer, said = announced(opened, [("a", "resolved")], UNSAID)
     assert (fewer, said) == (Incident(key="k", order=1, firing=("b",)), None)
-    closed, said = announced(fewer, [("b", "resolved")], send_resolved=False)
+    closed, said = announced(fewer, [("b", "resolved")], UNSAID)
     assert (closed, said) == (Incident(key="k", order=1), None)
-    _, said = announced(closed, [("b", "fired")], send_resolved=False)
+    _, said = announced(closed, [("b", "fired")], UNSAID)
     assert said == Announcement("k", 2, "opened", ("b",), (), ("b",))
-    _, said = announced(opened, [("a", "resolved"), ("c", "fired")], send_resolved=False)
+    _, said = announced(opened, [("a", "resolved"), ("c", "fired")], UNSAID)
     assert said == Announcement("k", 2, "changed", ("c",), ("a",), ("b", "c"))
-    _, said = announced(opened, [("a", "reminder")], send_resolved=False)
+    _, said = announced(opened, [("a", "reminder")], UNSAID)
     assert said == Announcement("k", 2, "reminder", (), (), ("a", "b"))
 
 
 def test_notices_of_nothing_say_nothing() -> None:
     new = Incident(key="k")
-    assert announced(new, [], send_resolved=True) == (new, None)
-    assert announced(new, [("a", "resolved"), ("a", "reminder")], send_resolved=True) == (new, None)
+    assert announced(new, [], SAID) == (new, None)
+    assert announced(new, [("a", "resolved"), ("a", "reminder")], SAID) == (new, None)
 
 
 def test_a_stored_incident_comes_back_and_another_version_is_refused() -> None:

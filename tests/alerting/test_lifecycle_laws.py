@@ -24,7 +24,8 @@ some_terms = st.builds(
     keep_firing_for=minutes,
     repeat_every=minutes,
     on_insufficient_data=st.sampled_from(["hold", "ok", "alert"]),
-    mode=st.sampled_from(["active", "shadow"]),
+    mode=st.sampled_from(["active", "active", "shadow"]),
+    send_resolved=st.booleans(),
 )
 findings = st.sampled_from(["crossed"] * 6 + ["below"] * 4 + ["between", "insufficient"] * 2 + list(get_args(Finding)))
 
@@ -246,10 +247,8 @@ def test_an_outage_and_a_clock_that_jumps_ahead_count_for_two_evaluations() -> N
     assert [name_of(taken.decision.state) for taken in found] == ["pending", "pending", "pending", "firing"]
 
 
-@given(st.lists(verdicts(STEPPING), min_size=1, max_size=4), some_terms, st.booleans())
-def test_there_are_never_two_open_incidents_of_one_key(
-    series: list[list[Verdict]], terms: Terms, send_resolved: bool
-) -> None:
+@given(st.lists(verdicts(STEPPING), min_size=1, max_size=4), some_terms)
+def test_there_are_never_two_open_incidents_of_one_key(series: list[list[Verdict]], terms: Terms) -> None:
     """Whatever the alerts of a group do: opened, changed and closed in turn, numbered without a gap."""
     incident, is_open, order = Incident(key="k"), False, 0
     told = [list(applied(sequence, terms)) for sequence in series]
@@ -258,8 +257,8 @@ def test_there_are_never_two_open_incidents_of_one_key(
             (str(place), each[round_of]) for place, each in enumerate(told) if round_of < len(each)
         ]
         batch = [(name, taken.decision.notice) for name, taken in given if taken.decision.notice is not None]
-        incident, said = announced(incident, batch, send_resolved=send_resolved)
-        repeated, nothing = announced(incident, [each for each in batch if each[1] != "reminder"], send_resolved=True)
+        incident, said = announced(incident, batch, terms)
+        repeated, nothing = announced(incident, [each for each in batch if each[1] != "reminder"], Terms())
         assert (repeated, nothing) == (incident, None)
         if said is None:
             is_open = is_open and bool(incident.firing)  # an end that is not said
@@ -268,5 +267,5 @@ def test_there_are_never_two_open_incidents_of_one_key(
         assert (said.order, said.firing) == (order, incident.firing)
         assert (said.kind == "opened") == (not is_open)
         assert (said.kind == "closed") == (not said.firing)
-        assert send_resolved or said.kind != "closed"
+        assert terms.send_resolved or said.kind != "closed"
         is_open = bool(said.firing)

@@ -104,9 +104,7 @@ class Story:
         if decision.notice is not None:
             key = dedup_key("test", self.rule, group_of({"model": "m"}, ["model"]))
             incident = self.incidents.get(key, Incident(key=key))
-            self.incidents[key], said = announced(
-                incident, [("m", decision.notice)], send_resolved=self.terms.send_resolved
-            )
+            self.incidents[key], said = announced(incident, [("m", decision.notice)], self.terms)
             self.tell(said, decision, at)
         return decision
 
