@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from monitor.alerting.discovery import believed, false_discovery, p_value
 from monitor.alerting.judgement import Limits, finding_of
@@ -80,6 +81,15 @@ def p_of(found: Verdict) -> float:
 def test_a_p_value_below_a_fortieth_is_a_crossing_at_95_percent(value: int, half: int, compare: Compare) -> None:
     found = measured(value / 99, half / 99 or None, compare)
     assert (p_of(found) < 0.025) == (found.finding == "crossed")
+
+
+@pytest.mark.parametrize(("compare", "value", "ends"), [("above", 0.12, (0.1, 0.18)), ("below", 0.08, (0.02, 0.1))])
+def test_the_end_that_is_nearer_to_the_limit_tells_the_spread(
+    compare: Compare, value: float, ends: tuple[float, float]
+) -> None:
+    evidence = measured(value, 0.0, compare).evidence
+    assert isinstance(evidence, Measured)
+    assert p_value(structs.replace(evidence, judged=Estimate(value, ends, 1000))) == pytest.approx(0.025)
 
 
 def test_p_values_are_those_of_the_normal_distribution() -> None:
