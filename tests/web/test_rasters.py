@@ -1,0 +1,84 @@
+"""A chart as a PNG has the size, the colours and the words of the chart on the page."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import resvg_py
+
+from monitor.calibration.cells import Int64Array
+from monitor.errors import BadInput, Unavailable
+from monitor.web import rasters
+from monitor.web.charts import HEIGHT, WIDTH, reliability_diagram
+from monitor.web.tables import nothing
+from tests.web.test_charts import reading_of
+
+OVER_CONFIDENT = str(reliability_diagram(reading_of([(0.9, 0.0)] * 30)).picture)
+FAIR = str(reliability_diagram(reading_of([(0.5, 0.0), (0.5, 1.0)] * 30)).picture)
+ORANGE, BLUE = (0xD9, 0x6A, 0x12), (0x2A, 0x78, 0xC8)
+
+
+def pixels(png: bytes) -> Int64Array:
+    """The red, green and blue (H, W, 3) of a PNG of eight bits with alpha, by the filters of the PNG specification."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    at, packed, width, height = 8, b"", 0, 0
+    while at < len(png):
+        length, name = struct.unpack(">I4s", png[at : at + 8])
+        body = png[at + 8 : at + 8 + length]
+        if name == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", body[:10])
+            assert (depth, colour) == (8, 6)
+        packed += body if name == b"IDAT" else b""
+        at += length + 12
+    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + 4 * width).astype(np.int64)
+    found = np.zeros((height + 1, width + 1, 4), np.int64)
+    for y, row in enumerate(rows, 1):
+        for x, value in enumerate(row[1:].reshape(width, 4), 1):
+            left, above, corner = found[y, x - 1], found[y - 1, x], found[y - 1, x - 1]
+            guess = left + above - corner
+            near = np.abs(np.stack([guess - left, guess - above, guess - corner])).argmin(axis=0)
+            paeth = np.choose(near, [left, above, corner])
+            found[y, x] = (value + [0, left, above, (left + above) // 2, paeth][row[0]]) % 256
+    return found[1:, 1:, :3]
+
+
+def has(image: Int64Array, colour: tuple[int, int, int]) -> bool:
+    return bool((np.abs(image - np.array(colour)).max(axis=2) <= 2).any())
+
+
+def test_the_picture_is_as_wide_as_asked_and_as_high_as_the_chart() -> None:
+    image = pixels(rasters.png(OVER_CONFIDENT, width=180))
+    assert image.shape[:2] == (round(180 * HEIGHT / WIDTH), 180)
+
+
+def test_the_marks_have_the_colours_of_the_page() -> None:
+    over, fair = (pixels(rasters.png(picture, width=180)) for picture in (OVER_CONFIDENT, FAIR))
+    assert (has(over, ORANGE), has(over, BLUE)) == (True, False)
+    assert (has(fair, ORANGE), has(fair, BLUE)) == (False, True)
+    assert has(over, (255, 255, 255))
+
+
+def test_words_are_drawn() -> None:
+    wordless = OVER_CONFIDENT.replace("stated confidence", "")
+    assert rasters.png(OVER_CONFIDENT) != rasters.png(wordless)
+
+
+def test_words_in_place_of_a_picture_are_refused() -> None:
+    with pytest.raises(BadInput, match="not a picture"):
+        rasters.png(str(nothing("Reliability diagram", "Not enough labels").picture))
+
+
+def test_without_a_font_no_picture_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_fonts = resvg_py.svg_to_bytes
+
+    def fontless(**options: object) -> bytes:
+        return with_fonts(**{**options, "skip_system_fonts": True})  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", fontless)
+    rasters._has_font.cache_clear()
+    try:
+        with pytest.raises(Unavailable, match="no font"):
+            rasters.png(OVER_CONFIDENT)
+    finally:
+        rasters._has_font.cache_clear()
