@@ -86,7 +86,8 @@ def send(
     """Tell what `slack_blocks.render` wrote. With the incident's `reference` the root is made current and the change
     goes into its thread; without one, or if the root is gone, a new root is posted.
 
-    The picture follows in the thread; if it fails, the notice is delivered all the same, and says so.
+    The picture follows in the thread; if it fails, the notice is delivered all the same, and says so. At most six
+    requests, each within the transport's timeout.
     """
     client = _Client(bot, transport, now)
     try:

@@ -27,7 +27,7 @@ class Mailroom:
     sender_reply: str = "250 fine"
     letter_reply: str = "250 taken"
     login_reply: str = "535 5.7.8 wrong"
-    goodbye: str = "221 bye"
+    goodbye: str = "221 bye"  # an empty one hangs up
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's names
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -53,6 +53,8 @@ class Mailroom:
         return self.letter_reply
 
     async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if not self.goodbye and server.transport is not None:
+            server.transport.close()
         return self.goodbye
 
     def authenticate(

@@ -76,6 +76,13 @@ def flood(count: int = 5000, text: str = "") -> Notice:
     return notice(alerts=tuple(alert(f"x{place}", summary=text or "Too high.") for place in range(count)))
 
 
+def wide() -> Notice:
+    """Every text is as long as can be, in characters that take six bytes of JSON, and links grow when escaped."""
+    text, link = "ж" * 100_000, "https://caldrift.example/?" + "&" * 900
+    one = alert(rule=text, series=Series(text, text, text), summary=text, remark=text, link=link, runbook=link)
+    return notice(alerts=(one,) * 40, incident=Incident("key", text), group=((text, text),) * 3, link=link)
+
+
 NOTICES: dict[str, Notice] = {
     "fired": notice(),
     "changed": notice("changed", (alert("de"), alert("fr", state="recovering"))),
@@ -86,6 +93,6 @@ NOTICES: dict[str, Notice] = {
     "test": notice("test", (), counts=Counts(0, 0), group=()),
     "hostile": hostile(),
     "flood": flood(),
-    "long": flood(40, "ж" * 100_000),
+    "wide": wide(),
 }
 """By what each one is for."""

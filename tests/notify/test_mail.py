@@ -162,8 +162,9 @@ def test_a_letter_that_reaches_one_recipient_of_two_is_delivered_and_says_so() -
         assert room.recipients == [["ada@example.org"]]
 
 
-def test_a_letter_is_delivered_once_it_is_taken_however_the_server_takes_its_leave() -> None:
-    with serving(Mailroom(goodbye="421 too busy to say goodbye")) as room:
+@pytest.mark.parametrize("goodbye", ["421 too busy to say goodbye", ""])
+def test_a_letter_is_delivered_once_it_is_taken_however_the_server_takes_its_leave(goodbye: str) -> None:
+    with serving(Mailroom(goodbye=goodbye)) as room:
         assert isinstance(told(room), Delivered)
 
 

@@ -58,6 +58,7 @@ def test_no_secret_is_in_an_outcome_or_a_log(channel: str, status: int, caplog: 
         assert any(SECRET in f"{seen.path} {seen.headers} {seen.body!r}" for seen in receiver.seen)
     assert SECRET not in repr(outcome)
     assert SECRET not in caplog.text
+    assert FIRED.incident.title not in caplog.text  # nor what is told: names of segments are the users' own
 
 
 @pytest.mark.parametrize(
