@@ -3,18 +3,18 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
+from monitor.alerting.conduct import Severity
+from monitor.alerting.versioned import Versioned, opened
 from monitor.errors import BadInput
 
 VERSION: Final = 1
-"""Of the JSON form. A reader refuses any other: an outbox may hold notices of another release."""
 
-Kind: TypeAlias = Literal["fired", "changed", "resolved", "digest", "test"]
-Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
+Kind: TypeAlias = Literal["fired", "changed", "reminder", "resolved", "digest", "test"]
 AlertState: TypeAlias = Literal["firing", "recovering", "resolved"]
 Unit: TypeAlias = Literal["ratio", "seconds", "count"]
 
@@ -121,26 +121,18 @@ class Notice:
         return self.kind == "resolved"
 
 
-@dataclass(frozen=True, slots=True)
-class _Versioned:
-    version: int
+class _Stored(Versioned, frozen=True):
     notice: Notice
 
 
 def encode(notice: Notice) -> bytes:
     """The notice as JSON, the same bytes for the same notice. Raises BadInput for text that is not Unicode."""
     try:
-        return msgspec.json.encode(_Versioned(VERSION, notice))
+        return msgspec.json.encode(_Stored(VERSION, notice))
     except UnicodeEncodeError as failure:
         raise BadInput(f"a notice's text must be valid Unicode: {failure.reason}") from failure
 
 
-def decode(body: bytes) -> Notice:
-    """The notice in `body`. Raises BadInput for another version, or for anything that is not a notice."""
-    try:
-        version = msgspec.json.decode(body, type=dict[str, Any]).get("version")
-        if version != VERSION:
-            raise BadInput(f"a notice must be of version {VERSION}, got {version!r}")
-        return msgspec.json.decode(body, type=_Versioned).notice
-    except msgspec.DecodeError as failure:
-        raise BadInput(f"not a notice: {failure}") from failure
+def decode(stored: bytes | str) -> Notice:
+    """The notice of its JSON. Raises Refused for another version, or for what is no notice."""
+    return opened(stored, _Stored, VERSION, "notice").notice

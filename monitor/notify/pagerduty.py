@@ -48,9 +48,9 @@ class PagerDuty:
 def render(notice: Notice, source: str) -> dict[str, Any]:
     """An event without its routing key: `path` under the URL, and `event`.
 
-    What fires or changes triggers, with the incident's key: PagerDuty adds it to the incident that is open, and its key
-    and ours must be resolved together. A digest of what is over pages nobody: it is a change event. `source` is this
-    installation's name.
+    What fires or changes triggers, with the incident's key: PagerDuty adds it to the incident that is open and pages
+    nobody again, so that a reminder is better not sent at all. A digest of what is over pages nobody: it is a change
+    event. `source` is this installation's name.
     """
     if notice.kind == "digest":
         return render_change(headline(notice), notice.at, source, {"alerts": tally(notice)}, notice.link)

@@ -18,6 +18,7 @@ _UNSAFE_KINDS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _KIND_WORDS: Final[dict[Kind, str]] = {
     "fired": "FIRING",
     "changed": "CHANGED",
+    "reminder": "STILL FIRING",
     "resolved": "RESOLVED",
     "digest": "LATE DIGEST",
     "test": "TEST",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerting.notice import SEVERITIES, Alert, Counts, Evidence, Incident, Notice, Series, decode, encode
-from monitor.errors import BadInput
+from monitor.errors import BadInput, Refused
 from tests.notify.samples import EVIDENCE, NOTICES, alert, notice
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -42,7 +42,7 @@ ALERTS = st.builds(
 )
 NOTICE = st.builds(
     Notice,
-    kind=st.sampled_from(["fired", "changed", "resolved", "digest", "test"]),
+    kind=st.sampled_from(["fired", "changed", "reminder", "resolved", "digest", "test"]),
     incident=st.builds(Incident, TEXT, TEXT),
     alerts=st.lists(ALERTS, max_size=3).map(tuple),
     counts=st.builds(Counts, st.integers(0, 10**6), st.integers(0, 10**6)),
@@ -87,7 +87,7 @@ def _spoilt(**changes: object) -> bytes:
     ],
 )
 def test_what_is_no_notice_of_this_version_is_refused(body: bytes) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(Refused):
         decode(body)
 
 

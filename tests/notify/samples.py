@@ -86,6 +86,7 @@ def wide() -> Notice:
 NOTICES: dict[str, Notice] = {
     "fired": notice(),
     "changed": notice("changed", (alert("de"), alert("fr", state="recovering"))),
+    "reminder": notice("reminder"),
     "resolved": notice("resolved"),
     "digest": notice(
         "digest", (alert("de", state="resolved", ended_at=NOW - timedelta(minutes=20), remark="series ended"),)

@@ -21,7 +21,7 @@ CHANNELS: dict[str, Callable[[Notice], Any]] = {
     "alertmanager": alertmanager.render,
     "mail": mail.render,
 }
-KINDS = ("fired", "changed", "resolved", "digest", "test", "hostile")
+KINDS = ("fired", "changed", "reminder", "resolved", "digest", "test", "hostile")
 
 
 def _is_golden(name: str, rendered: Any) -> None:

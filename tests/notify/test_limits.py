@@ -32,7 +32,7 @@ ALERTS = st.builds(
 )
 ANY_NOTICE = st.builds(
     Notice,
-    kind=st.sampled_from(["fired", "changed", "resolved", "digest", "test"]),
+    kind=st.sampled_from(["fired", "changed", "reminder", "resolved", "digest", "test"]),
     incident=st.builds(Incident, st.just("k" * 64), ANY_TEXT),
     alerts=st.lists(ALERTS, max_size=4).map(tuple),
     counts=st.builds(Counts, st.integers(0, 10**6), st.integers(0, 10**6)),
