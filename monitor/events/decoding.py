@@ -147,15 +147,15 @@ def _prediction(wire: WirePrediction, at: int, main: str) -> Prediction:
 
 
 def _label(wire: WireLabel, at: int) -> Label:
-    correct = wire.correct
-    if correct is None or wire.label is not None or wire.value is not None or wire.retract:
+    correct, named = wire.correct, wire.label
+    if (correct is None) is (named is None) or wire.value is not None or wire.retract:
         raise _NotUsual
     return Label(
         wire.prediction_id,
         at,
-        LabelKind.CORRECT,
-        float(correct),
-        "",
+        LabelKind.CORRECT if named is None else LabelKind.LABEL,
+        0.0 if correct is None else float(correct),
+        named or "",
         wire.version,
         wire.source,
         wire.propensity,
