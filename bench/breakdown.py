@@ -11,7 +11,8 @@ from unittest.mock import patch
 from bench.traffic import Filled
 from monitor.cli.ingest import ingest_plan
 from monitor.config.loading import load_settings
-from monitor.postgres import joins
+from monitor.postgres import joins, returned
+from monitor.rolling import claims, deltas
 from monitor.workers import apply, ingest
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
@@ -23,14 +24,19 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "segments": [(apply.Applier, "_segment_sets")],
     "columns": [(apply, "prediction_rows"), (apply, "label_rows")],
     "join: encode, wait, read": [(joins, "join")],
+    "read class tables": [(returned, "_tables")],
     "delta": [(apply.Applier, "_delta")],
+    "claims, outcomes": [(deltas, "claims_of"), (claims.Claims, "outcomes")],
     "commit": [(joins, "finish")],
     "all of apply": [(apply.Applier, "apply")],
 }  # fmt: skip
 
 
 def breakdown(address: str, dsn: str, filled: Filled) -> dict[str, list[float]]:
-    """Microseconds an event by part, by the wall and of this process's own; `join` and `commit` wait for Postgres."""
+    """Microseconds an event by part, by the wall and of this process's own; `join` and `commit` wait for Postgres.
+
+    `read class tables` is within `join`, `claims, outcomes` within `delta`.
+    """
     overrides = {
         "kafka.bootstrap_servers": [address],
         "kafka.predictions_topic": filled.predictions,

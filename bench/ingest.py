@@ -1,6 +1,7 @@
 """The whole intake, from full topics to joined pairs and deltas, against the plain loop in the same run.
 
     python -m bench ingest [--pairs 200000] [--rounds 3] [--stored 5000000] [--only NAME ...]
+    python -m bench ingest --only probabilities
 
 Every rate counts messages a second from the moment that the offsets are set to 0, under processes that stand at the
 ends of full topics, until every offset is stored: start and joining the group do not count. Rounds alternate between
@@ -268,6 +269,8 @@ def main(arguments: Sequence[str]) -> None:
             verdict("corrections / first labels", say("corrections", [each for _, each in pairs]) / first, 0.8)
         if "size" in options.only:
             size(ground)
+        if "probabilities" in options.only:
+            with_probabilities(ground, options.rounds)
         if "breakdown" in options.only:
             with database(dsn) as fresh:
                 print(json.dumps(breakdown(address, fresh, ground.filled), indent=2))
@@ -284,6 +287,24 @@ def against_the_plain_loop(ground: Ground, rounds: int) -> None:
     double = say("caldrift ingest, two processes", two)
     verdict("one process / plain loop", single / base, 1.5)
     verdict("two processes / one", double / single, 1.25)
+
+
+def with_probabilities(ground: Ground, rounds: int) -> None:
+    """Where the time of an event goes with probabilities and without, medians of rounds by turns."""
+    contestants = {"without": ground.filled, "with": fill(ground.address, ground.filled.pairs, classes=True)}
+    found: dict[str, list[dict[str, list[float]]]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, filled in contestants.items():
+            with database(ground.server_dsn) as fresh:
+                checkpoint(fresh)
+                found[name].append(breakdown(ground.address, fresh, filled))
+    print("  microseconds an event, by the wall and of this process: without probabilities, with them, the difference")
+    for part in found["with"][0]:
+        without, with_them = (
+            [statistics.median(each[part][place] for each in found[name]) for place in (0, 1)] for name in contestants
+        )
+        columns = "   ".join(f"{a:6.2f} {b:6.2f} {b - a:+6.2f}" for a, b in zip(without, with_them, strict=True))
+        print(f"  {part:26} {columns}   x{with_them[0] / without[0]:.2f} x{with_them[1] / without[1]:.2f}")
 
 
 def with_stored_pairs(ground: Ground, rounds: int, stored: int) -> None:
