@@ -1,7 +1,8 @@
 """What an upsert of the join returns: which columns, as which aggregates, and how their bytes become joined rows.
 
 A row a prediction would cost a Python object a value; `array_agg` gives one binary array a column, read by numpy.
-Columns that few rows have are aggregated over those rows alone.
+Columns that few rows have are aggregated over those rows alone, and class tables as one JSON document: one call decodes
+all of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from psycopg.pq.abc import PGresult
 
 from monitor.postgres.arrays import Column, Mask, load_array, load_bytes, load_text
 from monitor.rolling.rows import NO_LABEL, Floats, Int16s, Int64s, JoinedRows, LabelColumns, Texts
+from monitor.rolling.tables import ClassTables, class_tables
 
 PREDICTED: Final = ("signals", "predicted", "probabilities", "interval")
 """Optional columns of a prediction that its outcome or its signals depend on."""
@@ -29,12 +31,12 @@ _ALWAYS: Final = {
 _OPTIONAL: Final = {
     "signals": "array_agg(array_send(signals))",
     "predicted": "array_agg(predicted)",
-    "probabilities": "array_agg(probabilities::text)",
+    "probabilities": "json_agg(probabilities)",
     "interval": "array_agg(array_send(interval))",
 }
 
 
-_decode_table: Final = msgspec.json.Decoder(dict[str, float]).decode
+_decode_tables: Final = msgspec.json.Decoder(list[dict[str, float] | None]).decode
 
 
 class Shape(NamedTuple):
@@ -96,7 +98,7 @@ def joined_rows(answer: Answer, *, new_predictions: bool) -> JoinedRows | None:
         label=_labels(columns, "label", n),
         previous=previous if previous is not None and (previous.kind != NO_LABEL).any() else None,
         predicted=_texts(columns.get("predicted"), n),
-        probabilities=_tables(columns.get("probabilities"), n),
+        classes=_tables(columns.get("probabilities")),
         interval=_intervals(columns.get("interval"), n),
     )
 
@@ -161,10 +163,8 @@ def _texts(buffer: bytes | None, n: int) -> Texts | None:
     return None if buffer is None or _all_null(buffer, n) else load_text(buffer)
 
 
-def _tables(buffer: bytes | None, n: int) -> list[Mapping[str, float] | None] | None:
-    if buffer is None or _all_null(buffer, n):
-        return None
-    return [None if each is None else _decode_table(each) for each in load_bytes(buffer)]
+def _tables(document: bytes | None) -> ClassTables | None:
+    return None if document is None else class_tables(_decode_tables(document))
 
 
 def _intervals(buffer: bytes | None, n: int) -> Floats | None:

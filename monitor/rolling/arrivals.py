@@ -11,6 +11,7 @@ from monitor.events.messages import LabelKind
 from monitor.rolling.batches import LabelBatch, PredictionColumns
 from monitor.rolling.rows import NO_LABEL, Floats, Int32s, Int64s, JoinedRows, LabelColumns
 from monitor.rolling.segments import OTHER
+from monitor.rolling.tables import class_tables
 
 NONE: Final = -1
 """The place of nothing."""
@@ -50,7 +51,9 @@ class PredictionArrivals:
             signals=self.signals[kept],
             label=label,
             predicted=_taken(self.predicted, kept),
-            probabilities=_taken(self.probabilities, kept),
+            classes=None
+            if self.probabilities is None
+            else class_tables([self.probabilities[row] for row in kept.tolist()]),
             interval=None if self.interval is None else self.interval[kept],
         )
 

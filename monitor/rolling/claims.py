@@ -6,15 +6,16 @@ of that class being the right one. Each is compared with its own event and never
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from monitor.events.messages import LabelKind
-from monitor.rolling.outcomes import answer, inside, most_probable, outcomes
+from monitor.rolling.outcomes import answers, inside, outcomes
 from monitor.rolling.rows import Floats, Int64s, JoinedRows, LabelColumns
 from monitor.rolling.segments import CLASS, INTERVAL, OTHER, TOP_LABEL, SegmentKey
+from monitor.rolling.tables import ClassTables
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -57,8 +58,8 @@ class Claims:
     """(m,)"""
     parts: tuple[int, int, int]
     """How many claims are stated, of intervals, of most probable classes; the rest is of classes."""
-    classes: tuple[str, ...]
-    """The class that each of the claims behind those of intervals is about."""
+    code: Int64s
+    """The class that each of the claims behind those of intervals is about, by its code in the tables of the rows."""
     is_derived: Mask
     """(n,) which rows have a key with derived signals: there every claim has an outcome of its own."""
     level_is_confidence: Mask
@@ -78,9 +79,10 @@ class Claims:
         value = label.kind == LabelKind.VALUE
         of_answer = np.where(value & self.is_derived, np.nan, of_answer)
         of_interval = np.where(value, inside(rows, label), np.nan)
-        for row in np.flatnonzero((label.kind == LabelKind.CORRECT) & self.level_is_confidence).tolist():
-            if answer(rows, row) is None:
-                of_interval[row] = label.number[row]
+        judged = np.flatnonzero((label.kind == LabelKind.CORRECT) & self.level_is_confidence)
+        given = answers(rows) if len(judged) else None
+        alone = judged if given is None else [row for row in judged.tolist() if given[row] is None]
+        of_interval[alone] = label.number[alone]
         stated, intervals, _ = self.parts
         of_stated = self.row[:stated]
         is_level = self.level_is_confidence[of_stated] & (self.signal[:stated] == 0)
@@ -93,15 +95,30 @@ class Claims:
         )
 
     def _of_classes(self, rows: JoinedRows, label: LabelColumns, row: Int64s) -> Floats:
+        tables = rows.classes
+        if tables is None:
+            return np.zeros(0)
+        kind = label.kind[row]
         outcome = np.full(len(row), np.nan)
-        kind, most_probable_ones = label.kind[row], self.parts[2]
-        for place in np.flatnonzero(kind == LabelKind.LABEL).tolist():
-            said = label.text[row[place]] if label.text is not None else None
-            outcome[place] = float(self.classes[place] == (said or ""))
-        for place in np.flatnonzero(kind[:most_probable_ones] == LabelKind.CORRECT).tolist():
-            if answer(rows, int(row[place])) == self.classes[place]:
-                outcome[place] = label.number[row[place]]
+        named = kind == LabelKind.LABEL
+        if named.any():
+            said = tables.codes(label.text or [None] * len(rows))
+            outcome[named] = (self.code == said[row])[named]
+        top = slice(self.parts[2])
+        judged = kind[top] == LabelKind.CORRECT
+        if judged.any():
+            judged &= self._is_answer(rows, tables)[row[top]]
+            outcome[top][judged] = label.number[row[top]][judged]
         return outcome
+
+    @staticmethod
+    def _is_answer(rows: JoinedRows, tables: ClassTables) -> Mask:
+        """(n,) where the most probable class is the answer: where nothing was predicted, or just that class."""
+        if rows.predicted is None:
+            return np.ones(len(rows), np.bool_)
+        silent = np.array([given is None for given in rows.predicted], np.bool_)
+        is_answer: Mask = silent | (tables.codes(rows.predicted) == tables.top_code())
+        return is_answer
 
 
 def claims_of(rows: JoinedRows, derived: DerivedBySet) -> Claims:
@@ -110,22 +127,19 @@ def claims_of(rows: JoinedRows, derived: DerivedBySet) -> Claims:
     row, signal = np.nonzero(~np.isnan(every))
     none = np.zeros(len(rows), np.bool_)
     if not derived:
-        return Claims(row, signal, every[row, signal], (len(row), 0, 0), (), none, none)
+        return Claims(row, signal, every[row, signal], (len(row), 0, 0), row[:0], none, none)
     sets, which = np.unique(rows.segment_set, return_inverse=True)
     found = [derived.get(number) for number in sets.tolist()]
     is_derived = np.array([each is not None for each in found])[which]
     stands_in = np.array([each is not None and each.level_is_confidence for each in found])[which]
     with_level, level = _intervals(rows, found, which)
-    of_top, of_class = _classes(rows, found, which, np.flatnonzero(is_derived).tolist())
-    more = [*of_top, *of_class]
+    of_top, of_class = _tops(rows, found, which), _singles(rows, found, which)
     return Claims(
-        np.concatenate([row, with_level, np.array([each.row for each in more], np.int64)]),
-        np.concatenate([signal, level, np.array([each.signal for each in more], np.int64)]),
-        np.concatenate(
-            [every[row, signal], _levels(rows)[with_level], np.array([each.probability for each in more], np.float64)]
-        ),
-        (len(row), len(with_level), len(of_top)),
-        tuple(each.name for each in more),
+        np.concatenate([row, with_level, of_top.row, of_class.row]),
+        np.concatenate([signal, level, of_top.signal, of_class.signal]),
+        np.concatenate([every[row, signal], _levels(rows)[with_level], of_top.probability, of_class.probability]),
+        (len(row), len(with_level), len(of_top.row)),
+        np.concatenate([of_top.code, of_class.code]),
         is_derived,
         stands_in,
     )
@@ -142,32 +156,45 @@ def _intervals(rows: JoinedRows, found: Sequence[Derived | None], which: Int64s)
     return there, number[there]
 
 
-class _OfClass(NamedTuple):
-    row: int
-    signal: int
-    name: str
-    probability: float
+class _OfClasses(NamedTuple):
+    """Claims that are about classes, each (m,)."""
+
+    row: Int64s
+    signal: Int64s
+    code: Int64s
+    probability: Floats
 
 
-def _classes(
-    rows: JoinedRows, found: Sequence[Derived | None], which: Int64s, places: Sequence[int]
-) -> tuple[list[_OfClass], list[_OfClass]]:
-    """The claims of most probable classes, and those of single ones: where a class has no number of its own, the number
-    of all others, if the key has one."""
-    top: list[_OfClass] = []
-    single: list[_OfClass] = []
-    tables = rows.probabilities or ()
-    for row in places if tables else ():
-        table, of_set = tables[row], found[which[row]]
-        if not table or of_set is None:
-            continue
-        if TOP_LABEL in of_set.numbers:
-            name = most_probable(table)
-            top.append(_OfClass(row, of_set.numbers[TOP_LABEL], name, table[name]))
-        if of_set.has_classes:
-            others = of_set.numbers.get(CLASS + OTHER)
-            for name, probability in table.items():
-                number = of_set.numbers.get(CLASS + name, others)
-                if number is not None:
-                    single.append(_OfClass(row, number, name, probability))
-    return top, single
+_OF_NONE: Final = _OfClasses(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def _tops(rows: JoinedRows, found: Sequence[Derived | None], which: Int64s) -> _OfClasses:
+    """The claims of most probable classes."""
+    tables = rows.classes
+    if tables is None:
+        return _OF_NONE
+    number = np.array([0 if each is None else each.numbers.get(TOP_LABEL, 0) for each in found], np.int64)[which]
+    row = np.flatnonzero((number > 0) & (tables.size > 0))
+    top = tables.top[row]
+    return _OfClasses(row, number[row], tables.code[top], tables.probability[top])
+
+
+def _singles(rows: JoinedRows, found: Sequence[Derived | None], which: Int64s) -> _OfClasses:
+    """The claims of single classes: where a class has no number of its own, under that of all others, if the key has
+    one."""
+    tables = rows.classes
+    if tables is None or not any(each is not None and each.has_classes for each in found):
+        return _OF_NONE
+    row = np.repeat(np.arange(len(rows)), tables.size)
+    distinct, place = np.unique(which[row] * len(tables.names) + tables.code, return_inverse=True)
+    pairs = zip(*(each.tolist() for each in np.divmod(distinct, len(tables.names))), strict=True)
+    number = np.array([_class_number(found[of_set], tables.names[code]) for of_set, code in pairs], np.int64)[place]
+    there = np.flatnonzero(number)
+    return _OfClasses(row[there], number[there], tables.code[there], tables.probability[there])
+
+
+def _class_number(of_set: Derived | None, name: str) -> int:
+    """0 where the class is left out."""
+    if of_set is None or not of_set.has_classes:
+        return 0
+    return of_set.numbers.get(CLASS + name, of_set.numbers.get(CLASS + OTHER, 0))

@@ -1,11 +1,9 @@
 """Outcomes: was an answer right, given its label? A pure function of what is stored, for first labels and old ones."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from monitor.events.messages import LabelKind
-from monitor.rolling.rows import Floats, JoinedRows, LabelColumns
+from monitor.rolling.rows import Floats, JoinedRows, LabelColumns, Texts
 
 
 def outcomes(rows: JoinedRows, label: LabelColumns) -> Floats:
@@ -22,11 +20,11 @@ def outcomes(rows: JoinedRows, label: LabelColumns) -> Floats:
     values = label.kind == LabelKind.VALUE
     if values.any():
         outcome[values] = inside(rows, label)[values]
-    for row in np.flatnonzero(label.kind == LabelKind.LABEL).tolist():
-        given = answer(rows, row)
-        if given is not None:
-            said = label.text[row] if label.text is not None else None
-            outcome[row] = float(given == (said or ""))
+    named = np.flatnonzero(label.kind == LabelKind.LABEL).tolist()
+    given = answers(rows) if named else None
+    if given is not None:
+        said = label.text or [None] * len(rows)
+        outcome[named] = [np.nan if given[row] is None else float(given[row] == (said[row] or "")) for row in named]
     return outcome
 
 
@@ -38,16 +36,12 @@ def inside(rows: JoinedRows, label: LabelColumns) -> Floats:
     return np.where(np.isnan(low), np.nan, (low <= label.number) & (label.number <= high))
 
 
-def answer(rows: JoinedRows, row: int) -> str | None:
-    """The answer of a row: what was predicted, else the most probable class, else None."""
-    given = rows.predicted[row] if rows.predicted is not None else None
-    if given is not None:
-        return given
-    classes = rows.probabilities[row] if rows.probabilities is not None else None
-    return most_probable(classes) if classes else None
-
-
-def most_probable(probabilities: Mapping[str, float]) -> str:
-    """The class with the greatest probability; of several, the first by code point, so that every route agrees."""
-    greatest = max(probabilities.values())
-    return min(name for name, value in probabilities.items() if value == greatest)
+def answers(rows: JoinedRows) -> Texts | None:
+    """The answer of each row: what was predicted, or else the most probable class; None without one, and for all."""
+    if rows.classes is None:
+        return rows.predicted
+    names = [*rows.classes.names, None]  # NO_CLASS is the last place
+    top = [names[code] for code in rows.classes.top_code().tolist()]
+    if rows.predicted is None:
+        return top
+    return [likely if given is None else given for given, likely in zip(rows.predicted, top, strict=True)]

@@ -1,11 +1,13 @@
 """Joined rows: columns of what the join returned, one row a prediction that is newly known or newly labelled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from monitor.rolling.tables import ClassTables
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Int16s: TypeAlias = npt.NDArray[np.int16]
@@ -58,8 +60,8 @@ class JoinedRows:
     """The labels that were replaced; None where none was."""
     predicted: Texts | None = None
     """n answers; None where no row has one."""
-    probabilities: Sequence[Mapping[str, float] | None] | None = None
-    """n tables class -> probability; None where no row has one."""
+    classes: ClassTables | None = None
+    """The probabilities of classes; None where no row has any."""
     interval: Floats | None = None
     """(n, 3) low, high, level, NaN for none; None where no row has one."""
 

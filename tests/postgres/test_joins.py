@@ -146,7 +146,12 @@ def test_all_optional_fields_come_back_as_they_were_sent(joiner: Joiner) -> None
         assert joined is not None
         np.testing.assert_array_equal(joined.signals, signals)
         assert joined.predicted == ["yes", None, "no"]
-        assert joined.probabilities == [{"a": 0.25, "b": 0.75}, None, None]
+        assert joined.classes is not None
+        assert joined.classes.names == ("a", "b")
+        assert [each.tolist() for each in (joined.classes.size, joined.classes.probability)] == [
+            [2, 0, 0],
+            [0.25, 0.75],
+        ]
         assert joined.interval is not None
         np.testing.assert_array_equal(joined.interval[0], [1.0, 2.0, 0.9])
         assert np.isnan(joined.interval[1:]).all()

@@ -13,6 +13,7 @@ from monitor.events.messages import Interval, Label, LabelKind, Prediction, labe
 from monitor.rolling.batches import label_batch, prediction_columns
 from monitor.rolling.deltas import EVERY_SIGNAL, Delta
 from monitor.rolling.rows import NO_LABEL, Int16s, JoinedRows, LabelColumns
+from monitor.rolling.tables import class_tables
 
 SOURCES: Final = (None, "human", "judge", "complaint", "audit")
 GROUPS: Final[Int16s] = np.array([0, 0, 0, 3, 4], np.int16)
@@ -125,7 +126,7 @@ class Pairs:
             label=label_columns(new),
             previous=None if old is None else label_columns(old),
             predicted=columns.predicted,
-            probabilities=columns.probabilities,
+            classes=class_tables(columns.probabilities or ()),
             interval=columns.interval,
         )
 
