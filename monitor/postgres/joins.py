@@ -33,6 +33,7 @@ from monitor.postgres.dead_letters import DeadLetter, insert
 from monitor.postgres.offsets import ADVANCE, Advance, Reader, advance_parameters
 from monitor.postgres.returned import Answer, Shape, joined_rows, read_answer, shape_of_labels, shape_of_predictions
 from monitor.rolling.rows import Floats, Int16s, Int32s, Int64s, JoinedRows, Texts
+from monitor.rolling.segments import DERIVED
 
 SESSION: Final = (
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
@@ -289,13 +290,21 @@ def label_statement(present: tuple[str, ...]) -> bytes:
 
 @lru_cache(maxsize=256)
 def differing_statement(present: tuple[str, ...]) -> bytes:
-    """Counts the predictions with these optional columns that differ from what is stored under their id."""
+    """Counts the predictions with these optional columns that differ from what is stored under their id.
+
+    Segment sets count as equal where they differ in their derived signals alone: those follow from what is compared
+    besides, and a set may have got more classes since.
+    """
     return f"""
         SELECT count(*) FROM {_predictions_from(present)} JOIN pair AS p ON p.id = s.id
-        WHERE (p.predicted_at, p.confidence, p.segment_set)
-            IS DISTINCT FROM (s.predicted_at, s.confidence, s.segment_set)
+        WHERE (p.predicted_at, p.confidence) IS DISTINCT FROM (s.predicted_at, s.confidence)
+            OR (p.segment_set IS DISTINCT FROM s.segment_set
+                AND (SELECT key::jsonb - {DERIVED} FROM segment_set WHERE id = p.segment_set)
+                IS DISTINCT FROM (SELECT key::jsonb - {DERIVED} FROM segment_set WHERE id = s.segment_set))
             OR p.signals IS DISTINCT FROM {_PREDICTION["signals"].expression if "signals" in present else "NULL"}
             OR p.predicted IS DISTINCT FROM {"s.predicted" if "predicted" in present else "NULL"}
+            OR p.probabilities IS DISTINCT FROM {"s.probabilities" if "probabilities" in present else "NULL"}
+            OR p.interval IS DISTINCT FROM {_PREDICTION["interval"].expression if "interval" in present else "NULL"}
     """.encode()
 
 

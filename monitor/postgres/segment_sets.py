@@ -15,7 +15,7 @@ from monitor.postgres.database import Connection
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.claims import Derived, DerivedBySet, derived_signals
 from monitor.rolling.rows import Int16s, Int32s
-from monitor.rolling.segments import OTHER, SegmentKey, key_text, parse_key, segment_text
+from monitor.rolling.segments import OTHER, SegmentKey, classes_of, key_text, parse_key, segment_text
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('caldrift segment_set', 0))"
 _ARRAY_SEPARATOR: Final = "\x1f"
@@ -51,7 +51,7 @@ class SegmentSets:
         """Give every key its number, and commit. Returns how many values had to be folded into `__other__`."""
         if len(self._ids) > MOST_REMEMBERED:
             self._ids.clear()
-        new = sorted((key for key in set(keys) if key not in self._ids), key=key_text)
+        new = sorted((key for key in set(keys) if key not in self._ids or classes_of(key)), key=key_text)
         if not new:
             return 0
         folded = 0
@@ -60,7 +60,7 @@ class SegmentSets:
             self._learn(connection)
             stored_as: dict[SegmentKey, SegmentKey] = {}
             for key in new:
-                if key in self._stored:
+                if key in self._stored and not classes_of(key):  # with classes there may be a wider one by now
                     stored_as[key] = key
                 else:
                     stored_as[key], changes = self._bound.admit(key)

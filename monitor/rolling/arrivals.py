@@ -57,12 +57,15 @@ class PredictionArrivals:
             interval=None if self.interval is None else self.interval[kept],
         )
 
-    def repeated(self, group: Int64s, first: Int64s) -> dict[str, int]:
-        """How many predictions came again, and how many of those said something else than the first."""
+    def repeated(self, group: Int64s, first: Int64s, alike: Int64s) -> dict[str, int]:
+        """How many predictions came again, and how many of those said something else than the first.
+
+        `alike` has for each segment set the number of the first one that differs from it in classes at most.
+        """
         again = np.flatnonzero(first[group] != np.arange(len(group)))
         before = first[group[again]]
         same = (
-            (self.segment_set[again] == self.segment_set[before])
+            (alike[self.segment_set[again]] == alike[self.segment_set[before]])
             & (self.predicted_us[again] == self.predicted_us[before])
             & (self.confidence[again] == self.confidence[before])
             & _equal_rows(self.signals, again, before)

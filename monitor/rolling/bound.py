@@ -3,9 +3,20 @@
 from typing import Final
 
 from monitor.events.rules import MAIN_SIGNAL
-from monitor.rolling.segments import CLASS, OTHER, SegmentKey, SeriesName, segment_text, series_names, signal_names
+from monitor.rolling.segments import (
+    CLASS,
+    OTHER,
+    SegmentKey,
+    SeriesName,
+    classes_of,
+    segment_text,
+    series_names,
+    signal_names,
+    without_classes,
+)
 
 MAX_SERIES: Final = 10_000
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class SeriesBound:
@@ -15,13 +26,16 @@ class SeriesBound:
     folded depends on what came before; what is stored with a prediction never changes afterwards.
     """
 
-    __slots__ = ("_classes", "_counted", "_dimensions", "_known", "main_signal", "max_classes", "max_series")
+    __slots__ = (
+        "_classes", "_counted", "_dimensions", "_known", "_widest", "main_signal", "max_classes", "max_series",
+    )  # fmt: skip
 
     def __init__(self, max_series: int = MAX_SERIES, main_signal: str = MAIN_SIGNAL, max_classes: int = 0) -> None:
         self.max_series = max_series
         self.main_signal = main_signal
         self.max_classes = max_classes
         self._classes: dict[str, set[str]] = {}
+        self._widest: dict[SegmentKey, frozenset[str]] = {}
         self._known: set[SeriesName] = set()
         self._dimensions: set[tuple[str, str]] = set()
         self._counted = 0
@@ -32,6 +46,9 @@ class SeriesBound:
 
     def learn(self, key: SegmentKey) -> None:
         """Take a stored key as it is."""
+        if classes := classes_of(key):
+            rest = without_classes(key)
+            self._widest[rest] = self._widest.get(rest, _NONE) | classes
         self._dimensions.update((key.model, name) for name, _ in key.dims)
         self._classes.setdefault(key.model, set()).update(filter(_is_class, key.derived or ()))
         for name in self._names(key) - self._known:
@@ -39,12 +56,21 @@ class SeriesBound:
             self._counted += not _is_other(name)
 
     def admit(self, key: SegmentKey) -> tuple[SegmentKey, int]:
-        """The key to store, and how many of its values were folded to make it fit. It counts as learnt."""
+        """The key to store, and how many of its values were folded to make it fit. It counts as learnt.
+
+        A key with classes gets those too that keys which are otherwise equal had before: so there are no more such keys
+        than classes, however many combinations of them come, and no series that none of them had.
+        """
         folded, changes = self._fold_classes(key)
         if not self._fits(folded):
             folded, more = self._fold(folded)
             changes += more
-        self.learn(folded)
+        classes = classes_of(folded)
+        known = self._widest.get(without_classes(folded), _NONE) if classes else _NONE
+        if known:
+            folded = folded._replace(derived=tuple(sorted({*(folded.derived or ()), *known})))
+        if not classes or not classes <= known:
+            self.learn(folded)
         return folded, changes
 
     def _fold_classes(self, key: SegmentKey) -> tuple[SegmentKey, int]:
@@ -68,7 +94,8 @@ class SeriesBound:
     def _fold(self, key: SegmentKey) -> tuple[SegmentKey, int]:
         """The key with every value that would need a new series folded; the main signal's series decide first.
 
-        Derived signals that would need one are left out: folded into another they would answer for its events.
+        Derived signals that would need one are left out: folded into another they would answer for its events. Classes
+        answer each for their own under the class of all others too, where that is known.
         """
         known_model = self._knows(key.model, self.main_signal, {})
         model = key.model if known_model else OTHER
@@ -77,15 +104,19 @@ class SeriesBound:
         version = key.model_version if known_model else None
         plain = SegmentKey(model, version, tuple(sorted(set(dims))), (), crosses)
         signals = tuple(name if self._knows_signal(plain, name) else OTHER for name in key.signals)
-        derived = (
-            None if key.derived is None else tuple(name for name in key.derived if self._knows_signal(plain, name))
-        )
-        changes = int(not known_model) + len(key.derived or ()) - len(derived or ())
+        derived = None if key.derived is None else self._folded_derived(plain, key.derived)
+        changes = int(not known_model) + len(set(key.derived or ()).difference(derived or ()))
         for before, after in ((key.signals, signals), (key.dims, dims), (key.crosses, crosses)):
             changes += sum(one != other for one, other in zip(before, after, strict=True))
         return key._replace(
             model=model, model_version=version, dims=plain.dims, signals=signals, crosses=crosses, derived=derived
         ), changes
+
+    def _folded_derived(self, key: SegmentKey, derived: tuple[str, ...]) -> tuple[str, ...]:
+        kept = {name for name in derived if self._knows_signal(key, name)}
+        if any(map(_is_class, set(derived) - kept)) and self._knows_signal(key, CLASS + OTHER):
+            kept.add(CLASS + OTHER)
+        return tuple(sorted(kept))
 
     def _knows_signal(self, key: SegmentKey, signal: str) -> bool:
         names = series_names(key._replace(signals=(signal,)), 1, self.main_signal)

@@ -4,7 +4,7 @@ The first prediction of an id wins, by order of arrival; the greatest label wins
 not objects: about 100 bytes a prediction and 60 a label, besides the texts they bear.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,14 +20,15 @@ from monitor.rolling.claims import derived_signals
 from monitor.rolling.deltas import HOUR_US, Delta, delta_of, merge, nothing, without_panes
 from monitor.rolling.fanout import by_series, route_names, routes
 from monitor.rolling.panes import Span
+from monitor.rolling.recall import Recall
 from monitor.rolling.rows import Int32s, Int64s
-from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName
+from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName, without_classes
 from monitor.rolling.stacks import regrouped, series_of, sketches
 
 CHUNK: Final = 100_000
 """Rows turned into a delta at once, to bound the memory that takes."""
 
-_RAW_KEYS: Final = 100_000
+_REMEMBERED: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Rendezvous:
     ) -> None:
         self._scheme, self._bound, self._is_primary, self._id_scope = scheme, bound, is_primary, id_scope
         self._keys: dict[SegmentKey, int] = {}
-        self._sets: dict[Hashable, int] = {}
+        self._recall = Recall(scheme, _REMEMBERED)
         self._folded = 0
         self._predictions: list[PredictionColumns] = []
         self._segment_sets: list[Int32s] = []
@@ -74,15 +75,13 @@ class Rendezvous:
             self._labels.append(label_batch(labels, self._id_scope))
 
     def _segment_set(self, prediction: Prediction) -> int:
-        raw = self._scheme.raw_key(prediction)
-        known = self._sets.get(raw)
-        if known is not None:
-            return known
-        key, folded = self._bound.admit(self._scheme.segment_key(prediction))
-        self._folded += folded
-        if len(self._sets) >= _RAW_KEYS:
-            self._sets.clear()
-        return self._sets.setdefault(raw, self._keys.setdefault(key, len(self._keys)))
+        raw = [self._scheme.raw_key(prediction)]
+        while (number := self._recall.numbers(raw, [prediction])[0]) is None:
+            (asked,) = self._recall.unknown(raw, [prediction]).values()
+            key, folded = self._bound.admit(self._scheme.segment_key(asked))
+            self._folded += folded
+            self._recall.learn([(raw[0], asked, self._keys.setdefault(key, len(self._keys)))])
+        return number
 
     def join(self, *, by_pane: bool = False) -> Joined:
         """The statistics of all that was taken, and what there was to count.
@@ -103,7 +102,7 @@ class Rendezvous:
             some = slice(place, place + CHUNK)
             part = delta_of(predictions.rows(kept[some], labels.columns(label_of_row[some])), derived=derived)
             delta = merge(delta, part if by_pane else without_panes(part))
-        counts |= predictions.repeated(of_prediction, first)
+        counts |= predictions.repeated(of_prediction, first, _alike(self._keys))
         counts["orphan_label"] = int(np.count_nonzero((winner != NONE) & (first == NONE)))
         counts["pairs"] = labels.valid(label_of_row)
         counts["folded_value"] = self._folded
@@ -145,6 +144,12 @@ def whole_series(joined: Joined, main_signal: str) -> dict[SeriesName, WholeSeri
 def series_sketches(joined: Joined, main_signal: str) -> dict[SeriesName, Sketch]:
     """The sketch of each series over all time."""
     return {name: whole.sketch for name, whole in whole_series(joined, main_signal).items()}
+
+
+def _alike(keys: Iterable[SegmentKey]) -> Int64s:
+    """For each key the place of the first one that differs from it in classes at most."""
+    first: dict[SegmentKey, int] = {}
+    return np.array([first.setdefault(without_classes(key), place) for place, key in enumerate(keys)], np.int64)
 
 
 def _spans(segment_set: Int32s, hour: Int64s) -> dict[int, Span]:

@@ -79,9 +79,14 @@ class SegmentKey(NamedTuple):
     """Declared crosses that apply, each as its (dimension, value) pairs, ascending."""
     derived: tuple[str, ...] | None = None
     """Names of the derived signals, ascending; their numbers follow those of `signals`. None where the prediction has
-    neither interval nor probabilities, and for all that were stored before there were derived signals."""
+    neither interval nor probabilities, and for all that were stored before there were derived signals. There may be
+    more classes than a prediction names; those it does not state."""
     level_is_confidence: bool = False
     """Whether the main signal is the level of the interval."""
+
+
+DERIVED: Final = SegmentKey._fields.index("derived")
+"""The place of the derived signals in the text of a key."""
 
 
 class SeriesName(NamedTuple):
@@ -116,7 +121,7 @@ class SegmentScheme:
         object.__setattr__(self, "_of_event", tuple(name for name in EVENT_FIELDS if name in by_source))
 
     def raw_key(self, prediction: Prediction) -> Hashable:
-        """A cheap key: predictions with equal raw keys have equal segment keys, which may be kept by it."""
+        """A cheap key: predictions with equal raw keys have segment keys that are equal but for their classes."""
         segments = prediction.segments
         values: tuple[Hashable, ...] = tuple(segments.values())
         for value in values:
@@ -125,9 +130,8 @@ class SegmentScheme:
                 break
         if self._of_event:
             values += tuple(self._place(name, getattr(prediction, name)) for name in self._of_event)
-        probabilities = prediction.probabilities
-        classes = tuple(sorted(probabilities)) if self.classes and probabilities else bool(probabilities)
-        derived = prediction.interval is None, prediction.level_is_confidence, classes, *self._quadrants(prediction)
+        has_classes, quadrants = bool(prediction.probabilities), self._quadrants(prediction)
+        derived = prediction.interval is None, prediction.level_is_confidence, has_classes, *quadrants
         return prediction.model, prediction.model_version, tuple(segments), values, tuple(prediction.signals), derived
 
     def _place(self, source: str, raw: str | float | None) -> Hashable:
@@ -193,6 +197,19 @@ class SegmentScheme:
             for name, raw in prediction.segments.items()
             if not isinstance(raw, str) and not any(dimension.cuts for dimension in self._by_source.get(name, ()))
         )
+
+
+def classes_of(key: SegmentKey) -> frozenset[str]:
+    """The derived signals of single classes, that of all others among them."""
+    return frozenset(name for name in key.derived or () if name.startswith(CLASS))
+
+
+def without_classes(key: SegmentKey) -> SegmentKey:
+    """The key without the derived signals of single classes."""
+    classes = classes_of(key)
+    if key.derived is None or not classes:
+        return key
+    return key._replace(derived=tuple(name for name in key.derived if name not in classes))
 
 
 def segments_of(key: SegmentKey) -> list[dict[str, str]]:

@@ -25,8 +25,9 @@ from monitor.postgres.segment_sets import MOST_REMEMBERED, LabelSources, Segment
 from monitor.rolling.batches import label_ids, prediction_ids
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.deltas import delta_of, encode, merge
+from monitor.rolling.recall import Recall
 from monitor.rolling.rows import NO_LABEL, Int16s, Int32s, JoinedRows
-from monitor.rolling.segments import EVENT_FIELDS, SegmentKey, SegmentScheme
+from monitor.rolling.segments import EVENT_FIELDS, SegmentScheme
 from monitor.workers.batch import Batch, Chunk, dead_letter, located
 from monitor.workers.staging import (
     Places,
@@ -113,10 +114,10 @@ class Applier:
         connection.execute(joins.SESSION)
         self._sets = SegmentSets(rules.bound())
         self._sources = LabelSources(rules.is_primary)
-        self._by_raw_key: dict[Hashable, int] = {}
+        self._recall = Recall(rules.scheme, MOST_REMEMBERED)
         self._by_whole: dict[Hashable, int] = {}
         of_fields = any(each.source in EVENT_FIELDS for each in rules.scheme.dimensions)
-        self._whole_is_enough = not (of_fields or rules.scheme.classes or rules.scheme.agreements)
+        self._whole_is_enough = not (of_fields or rules.scheme.agreements)
         self._unused_numbers: frozenset[str] = frozenset()
         self._floor_at, self._id_range = self._read_floor()
 
@@ -237,18 +238,14 @@ class Applier:
             )
             for each in predictions
         ]  # fmt: skip
-        numbers = list(map(self._by_whole.get, whole))
+        numbers = self._recall.fitting(list(map(self._by_whole.get, whole)), predictions)
         if None not in numbers:
             return np.array(numbers, np.int32), False
         raw = list(map(self._rules.scheme.raw_key, predictions))
-        numbers = list(map(self._by_raw_key.get, raw))
-        if None in numbers:
+        while None in (numbers := self._recall.numbers(raw, predictions)):
             if not may_ask:
                 raise _NotKnown
-            if len(self._by_raw_key) > MOST_REMEMBERED:
-                self._by_raw_key.clear()
-            self._learn(dict(zip(raw, predictions, strict=True)))
-            numbers = [self._by_raw_key[each] for each in raw]
+            self._learn(self._recall.unknown(raw, predictions))
         if self._whole_is_enough:
             self._remember_whole(predictions, whole, numbers)
         return np.array(numbers, np.int32), True
@@ -265,16 +262,14 @@ class Applier:
 
     def _learn(self, predictions: dict[Hashable, Prediction]) -> None:
         scheme = self._rules.scheme
-        keys: dict[Hashable, SegmentKey] = {}
-        for raw, each in predictions.items():
-            if raw not in self._by_raw_key:
-                keys[raw] = scheme.segment_key(each)
-                self._say_unused(scheme.unused_numbers(each))
-        folded = self._sets.resolve(self.connection, keys.values())
+        keys = [scheme.segment_key(each) for each in predictions.values()]
+        for each in predictions.values():
+            self._say_unused(scheme.unused_numbers(each))
+        folded = self._sets.resolve(self.connection, keys)
         if folded:
             log.warning("series bound reached: values folded into __other__", extra={"values": folded})
-        for raw, key in keys.items():
-            self._by_raw_key[raw] = self._sets.number(key)
+        numbers = map(self._sets.number, keys)
+        self._recall.learn([(*each, number) for each, number in zip(predictions.items(), numbers, strict=True)])
 
     def _know_sources(self, labels: Sequence[Label], *, may_ask: bool) -> None:
         named = {each.source for each in labels if each.source is not None}

@@ -1,6 +1,7 @@
 """The recount agrees with the panes whatever came, and finds every integer that was tampered with."""
 
 import random
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from monitor.postgres.recount import recount
 from monitor.postgres.retention import raise_floor
 from monitor.rolling.agreement import Agreement
 from monitor.rolling.deltas import Delta
-from monitor.rolling.segments import SegmentScheme
+from monitor.rolling.segments import SegmentScheme, classes_of, parse_key, without_classes
 from tests.postgres import traffic
 from tests.postgres.sessions import another
 from tests.postgres.traffic import NOW, START_US, ingest, make_room
@@ -45,18 +46,22 @@ def test_panes_and_waiting_deltas_are_what_the_pairs_say(either_layout: Connecti
 
 def test_the_recount_follows_derived_signals_classes_past_their_bound_and_agreements(connection: Connection) -> None:
     scheme = SegmentScheme(classes=True, agreements=(Agreement("confidence", 0.5, "logprob", 0.5),))
-    ingest(connection, random.Random(3), scheme=scheme, max_classes=1)
+    ingest(connection, random.Random(3), scheme=scheme, max_classes=2)
     evaluate(connection)
-    ingest(connection, random.Random(4), scheme=scheme, max_classes=1)
+    ingest(connection, random.Random(4), scheme=scheme, max_classes=2)
     found = recount(connection, "confidence")
     assert (found.differences, found.deltas) == ((), 2)
     fed = connection.execute(
-        "SELECT DISTINCT signal FROM series JOIN pane ON id = series WHERE 0 < ANY (n) ORDER BY signal"
+        "SELECT DISTINCT model, signal FROM series JOIN pane ON id = series WHERE 0 < ANY (n) ORDER BY signal"
     ).fetchall()
-    one, other = sorted(signal for (signal,) in fed if signal.startswith("class:"))
-    assert (one, other in {"class:x", "class:y"}) == ("class:__other__", True)
-    rest = [signal for (signal,) in fed if not signal.startswith("class:")]
-    assert rest == ["confidence", "interval", "logprob", "top_label"]
+    of_classes = [(model, signal) for model, signal in fed if signal.startswith("class:")]
+    assert {("a", "class:__other__"), ("b", "class:__other__")} < set(of_classes)
+    assert Counter(model for model, _ in of_classes) == {"a": 3, "b": 3}
+    sets = connection.execute("SELECT key FROM segment_set").fetchall()
+    alike = Counter(without_classes(key) for (text,) in sets if classes_of(key := parse_key(text)))
+    assert max(alike.values()) <= 3
+    rest = {signal for _, signal in fed} - {signal for _, signal in of_classes}
+    assert sorted(rest) == ["confidence", "interval", "logprob", "top_label"]
     quadrants = connection.execute(
         "SELECT DISTINCT segment ->> 'agreement:confidence~logprob' AS q FROM series ORDER BY q NULLS LAST"
     ).fetchall()

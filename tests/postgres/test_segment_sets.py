@@ -48,6 +48,27 @@ def test_past_the_bound_values_fold_and_every_process_folds_alike(connection: Co
     assert read_counts(connection)["folded_value", ""] == 2
 
 
+def classes(*names: str) -> SegmentKey:
+    return SegmentKey("m", None, (), (), (), tuple(sorted(f"class:{name}" for name in names)))
+
+
+def test_another_process_and_a_restart_go_on_with_the_widest_set_of_classes(connection: Connection) -> None:
+    for asked in (classes("a"), classes("b"), classes("a"), classes("a", "b"), classes("c"), classes("a", "c")):
+        sets = SegmentSets(SeriesBound(max_classes=2))
+        sets.resolve(connection, [asked])
+        last = connection.execute("SELECT max(id) FROM segment_set").fetchone()
+        assert last == (sets.number(asked),)
+    keys = connection.execute("SELECT key::jsonb->5 FROM segment_set ORDER BY id").fetchall()
+    assert keys == [
+        (["class:a"],),
+        (["class:a", "class:b"],),
+        (["class:__other__", "class:a", "class:b"],),
+    ]
+    steady = SegmentSets(SeriesBound(max_classes=2))
+    steady.resolve(connection, [classes("a"), classes("b")])
+    assert steady.number(classes("a")) == steady.number(classes("b")) == sets.number(classes("a", "c"))
+
+
 def test_a_source_keeps_its_number_and_its_group(connection: Connection) -> None:
     sources = LabelSources(lambda name: name != "complaint")
     sources.resolve(connection, ["human", "complaint"])

@@ -45,11 +45,16 @@ def some_prediction(chance: random.Random, event_id: str) -> Prediction:
         confidence=0.9 if level_is_confidence else chance.choice([0.0, 0.3, 0.9, 1.0, chance.random()]),
         signals={"logprob": chance.random()} if optional else {},
         predicted=chance.choice(["x", "y"]) if chance.random() < 0.8 else None,
-        probabilities={"x": 0.2, "y": 0.8} if optional else None,
+        probabilities=some_table(chance) if optional else None,
         interval=Interval(0.0, 1.0, 0.9) if optional else None,
         segments={"lang": chance.choice(["de", "en"])},
         level_is_confidence=level_is_confidence,
     )
+
+
+def some_table(chance: random.Random) -> dict[str, float]:
+    """Some of five classes, two of them often with equal probabilities."""
+    return {name: chance.choice([0.2, 0.8]) for name in chance.sample("vwxyz", chance.randint(1, 4))}
 
 
 def some_label(chance: random.Random, event_id: str) -> Label:

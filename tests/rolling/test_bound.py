@@ -5,7 +5,18 @@ from hypothesis import strategies as st
 
 from monitor.rolling.bound import SeriesBound
 from monitor.rolling.fanout import route_names
-from monitor.rolling.segments import CLASS, INTERVAL, OTHER, TOP_LABEL, SegmentKey, SeriesName, segments_of
+from monitor.rolling.segments import (
+    CLASS,
+    INTERVAL,
+    OTHER,
+    TOP_LABEL,
+    SegmentKey,
+    SeriesName,
+    classes_of,
+    segments_of,
+    signal_names,
+    without_classes,
+)
 
 values = st.sampled_from(["a", "b", "c", "d"])
 
@@ -54,21 +65,26 @@ def test_what_is_stored_already_is_never_folded(arriving: list[SegmentKey], most
     again = SeriesBound(most)
     for key in arriving:
         again.learn(key)
-        assert again.admit(key) == (key, 0)
+        known, folded = again.admit(key)
+        assert (without_classes(known), folded) == (without_classes(key), 0)
+        assert classes_of(known) >= classes_of(key)
 
 
-@given(st.lists(keys), st.integers(1, 40))
+@given(st.lists(keys), st.integers(1, 40), st.integers(0, 3))
 def test_every_folding_is_counted_and_a_prediction_stays_in_as_many_signals(
-    arriving: list[SegmentKey], most: int
+    arriving: list[SegmentKey], most: int, max_classes: int
 ) -> None:
-    bound = SeriesBound(most)
+    bound = SeriesBound(most, max_classes=max_classes)
+    seen: set[str] = set()
     for key in arriving:
         stored, folded = bound.admit(key)
-        assert (folded == 0) == (stored == key)
+        kept = without_classes(stored) == without_classes(key) and classes_of(stored) >= classes_of(key)
+        assert (folded == 0) == kept
+        seen.update(key.derived or ())
         assert len(stored.signals) == len(key.signals)
         assert (stored.derived is None) == (key.derived is None)
         assert stored.level_is_confidence == key.level_is_confidence
-        assert {*(stored.derived or ())} <= {*(key.derived or ()), CLASS + OTHER}
+        assert {*(stored.derived or ())} <= {*seen, CLASS + OTHER}
         assert {} in segments_of(stored)
         assert len({tuple(sorted(segment.items())) for segment in segments_of(stored)}) == len(segments_of(stored))
 
@@ -96,10 +112,41 @@ def test_a_model_never_has_more_classes_than_its_bound_and_none_is_lost(arriving
         kept = {name for name in stored.derived or () if name.startswith(CLASS)} - {CLASS + OTHER}
         own.setdefault(key.model, set()).update(kept)
         assert folded == len(asked - kept)
-        assert (CLASS + OTHER in (stored.derived or ())) == (folded > 0)
+        assert CLASS + OTHER in (stored.derived or ()) or not folded
         assert {*(stored.derived or ())} - kept - {CLASS + OTHER} == {*(key.derived or ())} - asked
         assert len(own[key.model]) == most or not folded
     assert all(len(names) <= most for names in own.values())
+
+
+@given(st.lists(keys), st.integers(1, 40), st.integers(0, 3))
+def test_keys_that_differ_in_classes_are_no_more_than_classes_and_bring_no_series_that_was_not_asked_for(
+    arriving: list[SegmentKey], most: int, max_classes: int
+) -> None:
+    bound = SeriesBound(most, max_classes=max_classes)
+    alike: dict[SegmentKey, list[SegmentKey]] = {}
+    series: set[SeriesName] = set()
+    for key in arriving:
+        stored, _ = bound.admit(key)
+        new = names_of(stored) - series
+        asked = {*signal_names(key), OTHER, CLASS + OTHER}
+        assert {name.signal for name in new} <= asked
+        series |= new
+        if classes_of(stored):
+            before = alike.setdefault(without_classes(stored), [])
+            assert all(classes_of(each) <= classes_of(stored) for each in before)
+            before += [stored] if stored not in before else []
+    assert all(len(each) <= max_classes + 1 for each in alike.values())
+
+
+def test_past_the_bound_on_series_a_class_counts_with_all_others_where_there_are_some() -> None:
+    bound = SeriesBound(3, max_classes=1)
+    assert bound.admit(SegmentKey("m", None, (), (), (), ("class:a", "class:b", TOP_LABEL)))[1] == 1
+    new = SegmentKey("n", None, (), (), (), ("class:a",))
+    assert bound.admit(new) == (SegmentKey(OTHER, None, (), (), (), ()), 2)
+    more = SeriesBound(3, max_classes=9)
+    more.learn(SegmentKey("m", None, (), (), (), ("class:a", CLASS + OTHER, TOP_LABEL)))
+    key = SegmentKey("m", None, (), (), (), ("class:b", TOP_LABEL))
+    assert more.admit(key) == (key._replace(derived=("class:__other__", "class:a", TOP_LABEL)), 1)
 
 
 def test_derived_signals_past_the_bound_are_left_out_and_counted() -> None:

@@ -20,11 +20,11 @@ READER = Reader("group", "cluster")
 PREDICTIONS, LABELS = "predictions", "labels"
 
 
-def rules(bound: int = 10_000) -> JoinRules:
+def rules(bound: int = 10_000, max_classes: int = 0) -> JoinRules:
     return JoinRules(
         reader=READER,
-        scheme=SegmentScheme(),
-        bound=lambda: SeriesBound(max_series=bound),
+        scheme=SegmentScheme(classes=max_classes > 0),
+        bound=lambda: SeriesBound(max_series=bound, max_classes=max_classes),
         is_primary=lambda name: name != "complaint",
     )
 
@@ -32,13 +32,13 @@ def rules(bound: int = 10_000) -> JoinRules:
 class Feeder:
     """Feeds events to an applier, in batches of one partition a topic."""
 
-    def __init__(self, connection: Connection, number: int = 0, bound: int = 10_000) -> None:
+    def __init__(self, connection: Connection, number: int = 0, bound: int = 10_000, max_classes: int = 0) -> None:
         self.connection = connection
         self.part = number
         self.next = Counter[str]()
         spans = {(PREDICTIONS, number): 0, (LABELS, number): 0}
         offsets.begin(connection, READER, spans, spans)
-        self.applier = Applier(connection, rules(bound))
+        self.applier = Applier(connection, rules(bound, max_classes))
 
     def batch(self, predictions: Sequence[Prediction] = (), labels: Sequence[Label] = ()) -> Batch:
         """The events at the next offsets."""

@@ -3,6 +3,7 @@
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,7 +18,7 @@ from monitor.postgres.dead_letters import read
 from monitor.postgres.joins import FenceLost
 from monitor.postgres.migration import upgrade
 from monitor.postgres.tables import TIME_ORDERED
-from monitor.rolling.segments import parse_key, signal_names
+from monitor.rolling.segments import SegmentKey, classes_of, parse_key, signal_names
 from monitor.workers.apply import ATTEMPTS
 from tests.postgres.sessions import another
 from tests.rolling.events import claims
@@ -274,6 +275,63 @@ def test_past_the_series_bound_events_count_under_other(connection: Connection) 
     assert found(connection)["n_pred"] == 5
     assert connection.execute("SELECT count(*) FROM segment_set").fetchone() == (2,)
     assert read_counts(connection)["folded_value", ""] == 4
+
+
+def classified(name: str, *classes: str, share: float = 0.1) -> Prediction:
+    return Prediction(name, "m", NOW_US, 0.5, probabilities=dict.fromkeys(classes, share))
+
+
+def test_segment_sets_grow_with_the_classes_and_not_with_their_combinations(connection: Connection) -> None:
+    rng = random.Random(5)
+    names = [str(uuid.UUID(int=rng.getrandbits(128))) for _ in range(300)]
+    every = [classified(name, *rng.sample("abcdefghij", 3)) for name in names]
+    for place in range(0, 300, 30):
+        if place % 90 == 0:
+            connection.execute("DELETE FROM kafka_offset")
+            feeder = Feeder(connection, max_classes=4)
+        feeder.feed(every[place : place + 30], [label(each.prediction_id, 1) for each in every[place : place + 30]])
+    keys = [parse_key(text) for (text,) in connection.execute("SELECT key FROM segment_set ORDER BY id").fetchall()]
+    assert len(keys) <= 5
+    own = own_classes(keys)
+    assert (len(own), keys[-1].derived) == (4, ("class:__other__", *sorted(own), "top_label"))
+    counted: Counter[str] = Counter()
+    for each in every:
+        counted.update(
+            name if (name := f"class:{one}") in own else "class:__other__" for one in each.probabilities or ()
+        )
+    assert by_signal(connection) == {**counted, "confidence": 300, "top_label": 300}
+
+
+def own_classes(keys: list[SegmentKey]) -> set[str]:
+    return {name for key in keys for name in classes_of(key)} - {"class:__other__"}
+
+
+def by_signal(connection: Connection) -> dict[str, int]:
+    """Predictions by signal in the deltas that wait."""
+    delta, found = total(connection), Counter[str]()
+    keys = {number: parse_key(text) for number, text in connection.execute("SELECT id, key FROM segment_set")}
+    for place, number in enumerate(delta.segment_set.tolist()):
+        found[signal_names(keys[number])[delta.signal[place]]] += int(delta.sums[0, place])
+    return dict(found)
+
+
+def test_a_batch_of_known_classes_in_a_new_combination_asks_the_database_nothing(connection: Connection) -> None:
+    feeder = Feeder(connection, max_classes=9)
+    feeder.feed([classified("1", "a", "b"), classified("2", "c")])
+    assert feeder.applier.stage(feeder.batch([classified("3", "b", "c"), classified("4", "a", "c")]), NOW) is not None
+    assert feeder.applier.stage(feeder.batch([classified("5", "a", "d")]), NOW) is None
+
+
+def test_a_prediction_that_comes_again_is_a_duplicate_though_its_set_has_more_classes_by_now(
+    connection: Connection,
+) -> None:
+    feeder = Feeder(connection, max_classes=9)
+    first = classified("1", "a", "b")
+    feeder.feed([first, classified("2", "a")])
+    feeder.feed([classified("3", "c")])
+    feeder.feed([first, classified("2", "a", share=0.2), classified("3", "c", "b")])
+    counts = total(connection).counts
+    assert (counts["duplicate_prediction"], counts["prediction_conflict"]) == (1, 2)
 
 
 def test_batches_that_lock_each_others_rows_are_tried_again(connection: Connection) -> None:
