@@ -169,6 +169,11 @@ NONE, RIGHT, WRONG = [0, 0], [1, 1], [1, 0]
             (LabelKind.CORRECT, 1.0),
             {"confidence": RIGHT, "interval": RIGHT},
         ),
+        (
+            Prediction("a", "m", 0, 0.4, signals={"top_label": 0.3}, probabilities=TABLE),
+            (LabelKind.LABEL, "cat"),
+            {"confidence": RIGHT, "top_label": RIGHT, "class:cat": RIGHT, "class:dog": WRONG},
+        ),
     ],
 )
 def test_a_label_speaks_of_its_own_event(

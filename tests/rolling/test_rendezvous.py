@@ -103,6 +103,15 @@ def test_a_prediction_that_differs_in_anything_is_a_conflict(other: Prediction) 
     assert join([first, first]).counts["duplicate_prediction"] == 1
 
 
+def test_a_prediction_that_comes_again_is_a_duplicate_though_more_classes_came_between() -> None:
+    rendezvous = Rendezvous(SegmentScheme(classes=True), SeriesBound(max_classes=9), lambda _: True)
+    first, other = (Prediction(name, "m", HOUR, 0.9, probabilities={name: 1.0}) for name in ("a", "b"))
+    changed = Prediction("b", "m", HOUR, 0.9, probabilities={"a": 1.0})
+    rendezvous.add_predictions([first, other, first, changed])
+    counts = rendezvous.join().counts
+    assert (counts["duplicate_prediction"], counts["prediction_conflict"]) == (1, 1)
+
+
 def test_ids_scoped_by_model_keep_models_apart() -> None:
     events = [Prediction("a", "m", 0, 0.9), Prediction("a", "n", 0, 0.1)]
     rendezvous = Rendezvous(SegmentScheme(), SeriesBound(), lambda _: True, id_scope="model")
