@@ -80,7 +80,7 @@ def _effect(verdict: Verdict, terms: Terms) -> Effect:
         case "below":
             return "exit"
         case "failed":
-            return "hold"  # an error of ours neither fires nor resolves
+            return "enter" if terms.on_error == "alert" else "hold"  # an error of ours never resolves
         case "series_ended" | "rule_ended":
             return "end"
         case "insufficient":
@@ -131,8 +131,8 @@ def _beginning(state: Ok, verdict: Verdict, terms: Terms) -> Pending | Firing:
 
 
 def _waited(pending: Pending, verdict: Verdict, terms: Terms) -> Pending | Firing:
-    """Firing once it lasted. Missing labels are what an insufficient verdict complains of: it need not wait for any."""
-    has_labels = verdict.finding == "insufficient" or pending.new_labels >= terms.for_new_labels
+    """Firing once it lasted. No labels are asked where nothing can be known: that they are missing may be why."""
+    has_labels = verdict.finding != "crossed" or pending.new_labels >= terms.for_new_labels
     if pending.watched < terms.wait or not has_labels:
         return pending
     return Firing(judged_at=pending.judged_at, number=pending.number, fired_at=pending.judged_at)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
-OnInsufficientData: TypeAlias = Literal["hold", "ok", "alert"]
+from monitor.alerting.alertrules import AlertRule, Threshold
+from monitor.alerting.conduct import Insufficient, OnError
+
 Mode: TypeAlias = Literal["active", "shadow"]
 
 
@@ -21,7 +23,8 @@ class Terms:
     for_new_labels: int = 25
     keep_firing_for: timedelta = timedelta(hours=2)
     repeat_every: timedelta = timedelta(hours=24)
-    on_insufficient_data: OnInsufficientData = "hold"
+    on_insufficient_data: Insufficient = "hold"
+    on_error: OnError = "hold"
     send_resolved: bool = True
     mode: Mode = "active"
 
@@ -41,3 +44,22 @@ class Terms:
         What was not watched did not last: after an outage, or where the clock jumped ahead, no more is counted.
         """
         return 2 * self.evaluate_every
+
+
+def terms_of(rule: AlertRule, evaluate_every: timedelta) -> Terms:
+    """The terms of a rule. Labels are asked of measures of a series only: for an alarm the detectors have waited, and
+    where intake stopped none will come. ValueError for a rule that is off: it has no alerts."""
+    if rule.mode == "off":
+        raise ValueError(f"rule {rule.name} is off")
+    is_of_labels = isinstance(rule.condition, Threshold) and rule.condition.metric.about == "series"
+    return Terms(
+        evaluate_every=evaluate_every,
+        wait=rule.for_,
+        for_new_labels=rule.for_new_labels if is_of_labels else 0,
+        keep_firing_for=rule.keep_firing_for,
+        repeat_every=rule.repeat_every,
+        on_insufficient_data=rule.on_insufficient_data,
+        on_error=rule.on_error,
+        send_resolved=rule.send_resolved,
+        mode=rule.mode,
+    )

@@ -55,5 +55,8 @@ def test_the_defaults_of_the_page_are_those_of_the_terms() -> None:
         repeat_every=duration(said.pop("repeat_every")),
     )
     assert terms == Terms()
-    others = {name: str(getattr(terms, name)).lower() for name in ("on_insufficient_data", "send_resolved", "mode")}
+    others = {
+        name: str(getattr(terms, name)).lower()
+        for name in ("on_insufficient_data", "on_error", "send_resolved", "mode")
+    }
     assert said == others

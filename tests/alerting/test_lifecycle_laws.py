@@ -24,6 +24,7 @@ some_terms = st.builds(
     keep_firing_for=minutes,
     repeat_every=minutes,
     on_insufficient_data=st.sampled_from(["hold", "ok", "alert"]),
+    on_error=st.sampled_from(["hold", "hold", "alert"]),
     mode=st.sampled_from(["active", "active", "shadow"]),
     send_resolved=st.booleans(),
 )
@@ -46,7 +47,8 @@ STEPPING = [*FORWARD, 0, -1, -5, -10, -11, -600]
 
 def oracle(sequence: list[Verdict], terms: Terms) -> list[StateName]:
     """The state after each of some verdicts in order of time, by searching all of them for beginnings and ends."""
-    letter = {"crossed": "C", "between": "m", "below": "b", "failed": "-", "series_ended": "x", "rule_ended": "x"}
+    letter = {"crossed": "C", "between": "m", "below": "b", "series_ended": "x", "rule_ended": "x"}
+    letter["failed"] = {"hold": "-", "alert": "C"}[terms.on_error]
     letter["insufficient"] = {"hold": "-", "ok": "x", "alert": "C"}[terms.on_insufficient_data]
     said = "".join(letter[each.finding] for each in sequence)
     step = [0 * MINUTE, *(min(b.as_of - a.as_of, 2 * terms.evaluate_every) for a, b in pairwise(sequence))]
@@ -64,7 +66,7 @@ def oracle(sequence: list[Verdict], terms: Terms) -> list[StateName]:
         if said[at] != "C" or first < 0 or time("C", first, at) < terms.wait:
             return False
         labels = sum(each.new_labels for each in sequence[first + 1 : at + 1])
-        return sequence[at].finding == "insufficient" or labels >= terms.for_new_labels
+        return sequence[at].finding != "crossed" or labels >= terms.for_new_labels
 
     def calm(fired: int, at: int) -> int:
         loud = max(i for i in range(fired, at + 1) if said[i] in "Cm")
@@ -157,7 +159,7 @@ def test_an_alert_fires_only_after_its_time_and_its_labels(sequence: list[Verdic
         if transition is not None and transition.reason == "fired":
             assert crossed[-1].as_of - crossed[0].as_of >= terms.wait
             labels = sum(each.new_labels for each in crossed[1:])
-            assert labels >= terms.for_new_labels or crossed[-1].finding == "insufficient"
+            assert labels >= terms.for_new_labels or crossed[-1].finding != "crossed"
 
 
 @given(verdicts(STEPPING), some_terms)
@@ -182,14 +184,13 @@ def test_only_time_below_exit_or_a_stated_end_closes_an_alert(sequence: list[Ver
 
 
 @given(verdicts(STEPPING), some_terms)
-def test_errors_never_change_what_an_alert_is_and_insufficiency_holds_it_by_default(
-    sequence: list[Verdict], terms: Terms
-) -> None:
-    held = {"failed", "insufficient"} if terms.on_insufficient_data == "hold" else {"failed"}
+def test_errors_and_insufficiency_hold_an_alert_by_default(sequence: list[Verdict], terms: Terms) -> None:
+    policies = {"insufficient": terms.on_insufficient_data, "failed": terms.on_error}
+    held = {finding for finding, policy in policies.items() if policy == "hold"}
     for taken in applied(sequence, terms):
         if taken.verdict.finding in held:
             assert name_of(taken.decision.state) == name_of(taken.before)
-    assert Terms().on_insufficient_data == "hold"
+    assert (Terms().on_insufficient_data, Terms().on_error) == ("hold", "hold")
 
 
 @given(verdicts(FORWARD), some_terms, st.lists(findings, max_size=40), st.lists(st.integers(1, 600), max_size=40))

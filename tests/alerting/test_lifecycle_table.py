@@ -1,14 +1,15 @@
 """Every state meets every verdict."""
 
-from datetime import timedelta
+from dataclasses import replace
 from itertools import product
 from typing import get_args
 
 import pytest
 
+from monitor.alerting.conduct import Insufficient, OnError
 from monitor.alerting.lifecycle import decide
 from monitor.alerting.states import Firing, Ok, Pending, Recovering, State, name_of
-from monitor.alerting.terms import OnInsufficientData, Terms
+from monitor.alerting.terms import Terms
 from monitor.alerting.verdict import Finding
 from tests.alerting.making import MINUTE, START, verdict
 
@@ -33,7 +34,8 @@ ok          below               ok          -             -         -
 ok          insufficient/hold   ok          -             -         insufficient
 ok          insufficient/ok     ok          -             -         insufficient
 ok          insufficient/alert  pending     pending       -         insufficient
-ok          failed              ok          -             -         failed
+ok          failed/hold         ok          -             -         failed
+ok          failed/alert        pending     pending       -         failed
 ok          series_ended        ok          -             -         -
 ok          rule_ended          ok          -             -         -
 pending     crossed             pending     -             -         -
@@ -42,7 +44,8 @@ pending     below               ok          withdrawn     -         -
 pending     insufficient/hold   pending     -             -         insufficient
 pending     insufficient/ok     ok          no_data       -         insufficient
 pending     insufficient/alert  pending     -             -         insufficient
-pending     failed              pending     -             -         failed
+pending     failed/hold         pending     -             -         failed
+pending     failed/alert        pending     -             -         failed
 pending     series_ended        ok          series_ended  -         -
 pending     rule_ended          ok          rule_ended    -         -
 ripe        crossed             firing      fired         fired     -
@@ -51,7 +54,8 @@ ripe        below               ok          withdrawn     -         -
 ripe        insufficient/hold   pending     -             -         insufficient
 ripe        insufficient/ok     ok          no_data       -         insufficient
 ripe        insufficient/alert  firing      fired         fired     insufficient
-ripe        failed              pending     -             -         failed
+ripe        failed/hold         pending     -             -         failed
+ripe        failed/alert        firing      fired         fired     failed
 ripe        series_ended        ok          series_ended  -         -
 ripe        rule_ended          ok          rule_ended    -         -
 firing      crossed             firing      -             -         -
@@ -60,7 +64,8 @@ firing      below               recovering  recovering    -         -
 firing      insufficient/hold   firing      -             -         insufficient
 firing      insufficient/ok     ok          no_data       resolved  insufficient
 firing      insufficient/alert  firing      -             -         insufficient
-firing      failed              firing      -             -         failed
+firing      failed/hold         firing      -             -         failed
+firing      failed/alert        firing      -             -         failed
 firing      series_ended        ok          series_ended  resolved  -
 firing      rule_ended          ok          rule_ended    resolved  -
 recovering  crossed             firing      flapped       -         damped_flap
@@ -69,7 +74,8 @@ recovering  below               recovering  -             -         -
 recovering  insufficient/hold   recovering  -             -         insufficient
 recovering  insufficient/ok     ok          no_data       resolved  insufficient
 recovering  insufficient/alert  firing      flapped       -         insufficient,damped_flap
-recovering  failed              recovering  -             -         failed
+recovering  failed/hold         recovering  -             -         failed
+recovering  failed/alert        firing      flapped       -         failed,damped_flap
 recovering  series_ended        ok          series_ended  resolved  -
 recovering  rule_ended          ok          rule_ended    resolved  -
 rested      crossed             firing      flapped       -         damped_flap
@@ -78,29 +84,32 @@ rested      below               ok          resolved      resolved  -
 rested      insufficient/hold   recovering  -             -         insufficient
 rested      insufficient/ok     ok          no_data       resolved  insufficient
 rested      insufficient/alert  firing      flapped       -         insufficient,damped_flap
-rested      failed              recovering  -             -         failed
+rested      failed/hold         recovering  -             -         failed
+rested      failed/alert        firing      flapped       -         failed,damped_flap
 rested      series_ended        ok          series_ended  resolved  -
 rested      rule_ended          ok          rule_ended    resolved  -
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()[1:]]
-FINDINGS: dict[str, tuple[Finding, OnInsufficientData]] = {
-    name: (finding, policy)
-    for finding, policy in product(get_args(Finding), get_args(OnInsufficientData))
-    for name in [f"{finding}/{policy}" if finding == "insufficient" else finding]
+POLICIES = {"insufficient": get_args(Insufficient), "failed": get_args(OnError)}
+VERDICTS: dict[str, tuple[Finding, str]] = {
+    f"{finding}/{policy}" if policy else finding: (finding, policy)
+    for finding in get_args(Finding)
+    for policy in POLICIES.get(finding, ("",))
 }
 
 
 def test_the_table_has_every_state_with_every_verdict_once() -> None:
-    assert sorted((row[0], row[1]) for row in ROWS) == sorted(product(STATES, FINDINGS))
+    assert sorted((row[0], row[1]) for row in ROWS) == sorted(product(STATES, VERDICTS))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row[0]}-{row[1]}" for row in ROWS])
 def test_the_row_is_what_happens(row: list[str]) -> None:
-    state, (finding, policy) = STATES[row[0]], FINDINGS[row[1]]
+    state, (finding, policy) = STATES[row[0]], VERDICTS[row[1]]
     # Labels are as many as it takes, of 5 that this verdict brings.
-    terms = Terms(
-        wait=30 * MINUTE, for_new_labels=25, keep_firing_for=2 * timedelta(hours=1), on_insufficient_data=policy
-    )
+    terms = Terms(wait=30 * MINUTE, for_new_labels=25, keep_firing_for=120 * MINUTE)
+    if policy:
+        term = {"insufficient": "on_insufficient_data", "failed": "on_error"}[finding]
+        terms = replace(terms, **{term: policy})  # type: ignore[arg-type]
     now = START + 5 * MINUTE
     given = verdict(finding, 5, new_labels=5)
     decision = decide(state, given, terms, now + MINUTE)
@@ -130,8 +139,9 @@ def test_an_alert_fires_at_the_limits_of_both_time_and_labels_and_not_before(
 
 def test_labels_are_not_asked_for_where_their_lack_is_the_alert() -> None:
     pending = Pending(judged_at=START, watched=25 * MINUTE, new_labels=0)
-    on = Terms(on_insufficient_data="alert")
+    on = Terms(on_insufficient_data="alert", on_error="alert")
     assert isinstance(decide(pending, verdict("insufficient", 5), on, START + 5 * MINUTE).state, Firing)
+    assert isinstance(decide(pending, verdict("failed", 5), on, START + 5 * MINUTE).state, Firing)
     assert isinstance(decide(pending, verdict("crossed", 5), on, START + 5 * MINUTE).state, Pending)
 
 
