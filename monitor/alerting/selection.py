@@ -17,11 +17,6 @@ def selects(selection: Selection, series: SeriesName, main_signal: str) -> bool:
     )
 
 
-def selected_windows(selection: Selection, kept: Iterable[str]) -> tuple[str, ...]:
-    """Those of the windows that are kept in which a rule looks at its series."""
-    return tuple(window for window in kept if matches(selection.window, window))
-
-
 def unreachable(rules: Iterable[AlertRule], series: Sequence[SeriesName], main_signal: str) -> list[str]:
     """Names of the rules that are judged and look at none of the series that there are.
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerting.patterns import matches, matches_segment
-from monitor.alerting.selection import selected_windows, unreachable
+from monitor.alerting.selection import unreachable
 from monitor.alerting.validation import checked
 from monitor.rolling.segments import SeriesName, segment_text
 from tests.alerting.installations import SHIPPED
@@ -80,9 +80,3 @@ def test_a_rule_that_looks_at_no_series_is_unreachable_and_one_about_the_service
     assert unreachable(rules, [], "p_true") == [
         *("Whole", "Other", "German", "MainGerman", "Complaints", "Primary", "Drift", "Stale", "StaleOther")
     ]
-
-
-def test_a_rule_looks_at_the_kept_windows_that_its_patterns_name() -> None:
-    text = "rules: [{name: A, metric: auroc, enter: 0.7, select: {window: ['*d', '!1d']}}]"
-    [rule] = checked(text, SHIPPED).rules
-    assert selected_windows(rule.select, SHIPPED.windows) == ("7d", "30d")
