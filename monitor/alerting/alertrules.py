@@ -88,7 +88,7 @@ def family(entry: RuleEntry, by_name: Mapping[str, RuleEntry]) -> tuple[RuleEntr
 
 def inherited(members: Sequence[RuleEntry]) -> RuleEntry:
     """The first of the rules, with what it does not say taken over from those after it."""
-    return members[0].model_copy(update=_filled(members) | {"description": members[0].description})
+    return members[0].model_copy(update=_filled(members))
 
 
 def alert_rule(entry: RuleEntry, by_name: Mapping[str, RuleEntry], file: RuleFile) -> AlertRule | None:

@@ -152,7 +152,7 @@ class _Reading:
         """The value of a key; gone where there is none."""
         node = self.node(raw)
         if node.value is None:
-            self.mistakes.append(Mistake(place, f"{key}: must have a value; leave the key out for its default"))
+            self.mistakes.append(Mistake(place, f"{key}: must have a value, or be left out"))
             return Node(None, node.place, gone=True)
         return node
 

@@ -99,7 +99,7 @@ def _culprit(root: Node, error: ErrorDetails) -> Path:
 def _refused(root: Node, error: ErrorDetails) -> Mistake | None:
     path, kind = _path(root, error["loc"]), error["type"]
     if kind == "missing":
-        return _missing(root, (*path, str(error["loc"][-1])))
+        return _missing(root, (*_path(root, error["loc"][:-1]), str(error["loc"][-1])))
     if kind == "extra_forbidden":
         return _unknown(root, path)
     if kind == "union_tag_not_found":

@@ -56,6 +56,19 @@ def test_every_mistake_of_a_file_is_told_at_once_in_the_order_of_its_lines() -> 
     assert [":".join(found.split(":")[:2]) for found in mistakes(TEN)] == PLACES
 
 
+def test_the_place_of_a_mistake_does_not_move_with_bad_values_before_it() -> None:
+    text = """\
+rules:
+  - ece > 0.05
+  - {name: High, metric: ece, enter: 0.05, exit: 0.06}
+routes:
+  team: {notify: [7, slack, slak]}
+channels:
+  slack: {kind: slack_webhook, url_env: SLACK}
+"""
+    assert [found.partition(": ")[0] for found in mistakes(text)] == ["2:5", "3:50", "5:19", "5:29"]
+
+
 def test_what_is_wrong_only_because_of_another_mistake_is_no_mistake() -> None:
     text = """\
 rules:

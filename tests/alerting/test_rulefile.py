@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,21 @@ rules:
     assert (found["Child"].severity, found["Child"].mode, found["Parent"].mode) == ("error", "shadow", "active")
     assert found["Child"].labels == {"team": "c", "site": "b"}
     assert found["Child"].description == ""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{name: A, metric: drift, tier: page, false_pages_per_year: 2, keep_firing_for: 1d}",
+        "{name: A, metric: labels_stale, enter: 48h, exit: 48h, evidence: point, select: {model: a}}",
+        "{name: A, metric: ece, enter: 0.01, evidence: point, mode: off}",
+        "{name: A, metric: ece_debiased, enter: 0.01, evidence: point, min_labelled: 30}",
+        "{name: A, metric: ece, compare: change_above, enter: 0.01, exit: -0.01, baseline: {kind: last_version}}",
+        "{name: A, metric: calibration_slope, compare: below, enter: 0.8, exit: 0.9}",
+    ],
+)
+def test_what_makes_sense_is_no_mistake(rule: str) -> None:
+    assert mistakes(f"rules:\n  - {rule}\n") == []
 
 
 def test_a_measure_without_an_interval_is_judged_by_its_value() -> None:
