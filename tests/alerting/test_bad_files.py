@@ -62,11 +62,11 @@ rules:
   - ece > 0.05
   - {name: High, metric: ece, enter: 0.05, exit: 0.06}
 routes:
-  team: {notify: [7, 8, slack, slak]}
+  team: {notify: [7, 8, slak]}
 channels:
   slack: {kind: slack_webhook, url_env: SLACK}
 """
-    assert [found.partition(": ")[0] for found in mistakes(text)] == ["2:5", "3:50", "5:19", "5:22", "5:32"]
+    assert [found.partition(": ")[0] for found in mistakes(text)] == ["2:5", "3:50", "5:19", "5:22", "5:25"]
 
 
 def test_what_is_wrong_only_because_of_another_mistake_is_no_mistake() -> None:
