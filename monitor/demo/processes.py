@@ -20,6 +20,8 @@ import msgspec
 from monitor.errors import Unavailable
 
 GUARD = Path(__file__).with_name("guard.py")
+LOOKS = 50
+LOOK_SECONDS = 0.01
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -32,14 +34,23 @@ class Started(msgspec.Struct, frozen=True):
 
 
 def identity(name: str, pid: int) -> Started | None:
-    """What the kernel says of a running process now; None when there is none, or only its unread exit status."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return None
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state in {"Z", "X"} else Started(name, pid, int(rest[18]), command)
+    """What the kernel says of a running process now; None when there is none, or only its unread exit status.
+
+    A process that has just begun its program has no command line for a moment: it is looked at again.
+    """
+    for _ in range(LOOKS):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            return None
+        state, *rest = stat.rpartition(")")[2].split()
+        if state in {"Z", "X"}:
+            return None
+        if command:
+            break
+        time.sleep(LOOK_SECONDS)
+    return Started(name, pid, int(rest[18]), command)
 
 
 def is_running(process: Started) -> bool:
