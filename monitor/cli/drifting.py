@@ -63,10 +63,11 @@ def alarm_words(alarm: AlarmRow) -> list[str]:
     named = f"{alarm.model}, {alarm.signal}, {segment_words(alarm.segment)}"
     moved = f"{-alarm.size:+.3f} ({-alarm.size_high:+.3f} to {-alarm.size_low:+.3f})"
     onset = f"since about {instant_words(alarm.onset_at, '')} ({since})"
+    held = f"evidence {alarm.value:.3g}, enough from {1 / alarm.alpha:.3g} on"
     lines = [
         f"{TIERS[alarm.tier]} at {instant_words(alarm.raised_at, '')}: {named}: {side} in {band}",
         f"  outcomes moved by {moved} against the baseline, {onset}",
-        f"  evidence {alarm.value:.3g}, enough from {1 / alarm.alpha:.3g} on; {alarm.labels:.0f} labels since then",
+        f"  {held}; {alarm.labels:.0f} labels since the baseline",
     ]
     if alarm.tier == "warn":
         lines.append(f"  best explained by slope {alarm.slope:g} and intercept {alarm.intercept:+g} over log odds")
