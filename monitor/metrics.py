@@ -29,7 +29,6 @@ class Family:
 
 
 _SERIES: Final = ("model", "signal", "segment", "window")
-_PREFIX: Final = "caldrift_"
 
 BUILD = Family("caldrift_build_info", "gauge", "always 1", ("version", "python_version"), "Which version this is.")
 DATABASE_UP = Family(

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 from monitor.cli.figures import instant_words, segment_words, table
-from monitor.postgres.alarms import AlarmRow, DetectorRow
-
-TIERS = {"page": "page", "warn": "warning"}
+from monitor.postgres.alarms import AlarmRow, DetectorRow, evidence_words
 
 
 def drift_text(found: Sequence[DetectorRow], alarms: Sequence[AlarmRow]) -> str:
@@ -18,8 +16,8 @@ def drift_text(found: Sequence[DetectorRow], alarms: Sequence[AlarmRow]) -> str:
             stage_words(row),
             f"{row.labels:.0f}" if row.stage == "watching" else "-",
             "-" if row.residual is None else f"{row.residual:+.4f}",
-            evidence_words(row.page_evidence, row.page_limit),
-            evidence_words(row.warn_evidence, row.warn_limit),
+            evidence_words(row.page_evidence, row.page_limit, "-"),
+            evidence_words(row.warn_evidence, row.warn_limit, "-"),
             str(row.late_labels),
         ]
         for row in found
@@ -35,7 +33,7 @@ def drift_line(row: DetectorRow | None, last: AlarmRow | None) -> str:
     if row is None:
         return "drift: not watched yet"
     said = "no alarm so far" if last is None else alarm_words(last)[0]
-    page = evidence_words(row.page_evidence, row.page_limit)
+    page = evidence_words(row.page_evidence, row.page_limit, "-")
     return f"drift: {stage_words(row)}; evidence for a page {page}; {said}"
 
 
@@ -48,24 +46,15 @@ def stage_words(row: DetectorRow) -> str:
     return f"{row.baseline_labels} labels from {instant_words(row.began_at, 'the first')}"
 
 
-def evidence_words(evidence: float | None, limit: float | None) -> str:
-    """How far the evidence is on the way to an alarm: both are logarithms."""
-    if limit is None:
-        return "off"
-    return "-" if evidence is None else f"{max(0.0, evidence):.1f} of {limit:.1f}"
-
-
 def alarm_words(alarm: AlarmRow) -> list[str]:
     """An alarm in a few lines: what drifted to which side, by how much, since when."""
-    side = "over-confident" if alarm.sign > 0 else "under-confident"
-    band = "all confidences" if alarm.band == "all" else f"{alarm.band} confidences"
     since = f"{instant_words(alarm.onset_low_at, '')} to {instant_words(alarm.onset_high_at, '')}"
     named = f"{alarm.model}, {alarm.signal}, {segment_words(alarm.segment)}"
     moved = f"{-alarm.size:+.3f} ({-alarm.size_high:+.3f} to {-alarm.size_low:+.3f})"
     onset = f"since about {instant_words(alarm.onset_at, '')} ({since})"
     held = f"evidence {alarm.value:.3g}, enough from {1 / alarm.alpha:.3g} on"
     lines = [
-        f"{TIERS[alarm.tier]} at {instant_words(alarm.raised_at, '')}: {named}: {side} in {band}",
+        f"{alarm.tier_name} at {instant_words(alarm.raised_at, '')}: {named}: {alarm.what}",
         f"  outcomes moved by {moved} against the baseline, {onset}",
         f"  {held}; {alarm.labels:.0f} labels since the baseline",
     ]

@@ -204,16 +204,17 @@ class _Feeding:
             return False
         series, before = np.array(list(watched)), list(watched.values())
         baselines = stacked([watch.baseline for watch in before])
-        held, until = np.stack([watch.numbers for watch in before]), [watch.taken.until for watch in before]
+        held = np.stack([watch.numbers for watch in before])
         taken, shift = [watch.taken for watch in before], [(watch.shift, watch.shift_pane) for watch in before]
         paged = np.zeros(len(before), bool)
         while len(rows := np.flatnonzero([self._is_left(place) for place in series.tolist()] & ~paged)):
-            done = self._step(held[rows], np.array(until)[rows], chosen(baselines, rows), series[rows])
+            until = np.array([taken[row].until for row in rows.tolist()], np.int64)
+            done = self._step(held[rows], until, chosen(baselines, rows), series[rows])
             held[rows] = numbers(done.state)
             fed = zip(rows.tolist(), done.panes.tolist(), done.labels.tolist(), done.residual.tolist(), strict=True)
             for row, pane, labels, residual in fed:
                 self.fed.append(FedPane(int(series[row]), pane, labels, residual))
-                until[row], taken[row] = pane, taken[row].after(pane)
+                taken[row] = taken[row].after(pane)
                 found = before[row].opinion.feed(residual)
                 shift[row] = shift[row] if found.size is None else (found, pane)
             for alarm in done.alarms:

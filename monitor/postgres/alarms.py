@@ -110,6 +110,24 @@ class AlarmRow:
     slope: float
     intercept: float
 
+    @property
+    def tier_name(self) -> str:
+        """`page`, `warning`."""
+        return "warning" if self.tier == "warn" else self.tier
+
+    @property
+    def what(self) -> str:
+        """Which side, in which band of confidence."""
+        side = "over-confident" if self.sign > 0 else "under-confident"
+        return f"{side} in {self.band} confidences"
+
+
+def evidence_words(evidence: float | None, limit: float | None, unknown: str) -> str:
+    """How far the evidence is on the way to an alarm. Both are logarithms: it grows evenly while a drift lasts."""
+    if limit is None:
+        return "off"
+    return unknown if evidence is None else f"{max(0.0, evidence):.1f} of {limit:.1f}"
+
 
 def detectors(
     connection: Connection, *, model: str | None = None, series: Sequence[int] | None = None

@@ -4,8 +4,9 @@ Read at any later moment they are the same (`pane_history` tells when each chang
 gives the same answers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +14,11 @@ import numpy.typing as npt
 from monitor.calibration.sketch import Row
 from monitor.postgres.arrays import FixedArray, Int4Array, TimestamptzArray
 from monitor.postgres.database import Connection
-from monitor.postgres.panes import HOUR_SECONDS, HOUR_US, KEY
+from monitor.postgres.panes import HOUR_SECONDS, HOUR_US, KEY, READ_HISTORY, places_of
 from monitor.postgres.sketches import COLUMNS, read_stack
 from monitor.rolling.maturity import is_settled
 from monitor.rolling.panes import BEGINNING, start_of
-from monitor.rolling.stacks import Ints, Stack, defective, negative, numbers_of, part, plus, series_of
-
-Places: TypeAlias = dict[str, FixedArray]
+from monitor.rolling.stacks import Ints, Stack, defective, negative, part, plus, series_of
 
 UNFED: Final = f"""
 SELECT p.{KEY}, {COLUMNS}
@@ -30,10 +29,10 @@ FROM unnest(%(series)s, %(after)s) AS k (series, after) CROSS JOIN LATERAL (
     ORDER BY pane_start LIMIT %(most)s
 ) AS p
 """
-CHANGED: Final = f"""
+CHANGED_LATER: Final = f"""
 SELECT h.{KEY}, {COLUMNS}
 FROM unnest(%(series)s, %(start)s) AS k (series, pane_start) JOIN pane_history AS h USING (series, pane_start)
-WHERE h.known_at >= %(known_at)s
+WHERE h.known_at > %(known_at)s
 """
 FIRST_KNOWN: Final = f"""
 SELECT k.key, (extract(epoch FROM k.known_at) / 3600)::bigint
@@ -78,11 +77,10 @@ def mature_panes(connection: Connection, wanted: Wanted) -> Mature:
     }
     now = read_stack(connection, UNFED, {"series": Int4Array(series), **edges})
     keys = np.unique(now.keys)
-    places: Places = {"series": Int4Array(series_of(keys)), "start": TimestamptzArray(numbers_of(keys) * HOUR_US)}
-    later = read_stack(connection, CHANGED, {**places, "known_at": start_of(known_hour + 1)}).stack
+    places = places_of(keys)
+    later = read_stack(connection, CHANGED_LATER, {**places, "known_at": start_of(known_hour)}).stack
     known = plus(now.stack, negative(later)) if len(later) else now.stack
-    came = read_stack(connection, CHANGED, {**places, "known_at": start_of(known_hour)}).stack
-    came = plus(came, negative(later)) if len(later) else came
+    came = read_stack(connection, READ_HISTORY, {**places, "known_at": start_of(known_hour)}).stack
     settled = is_settled(_held(known, keys), _held(came, keys), known_hour - _first_known(connection, keys, places))
     ready = _until_the_first(~settled, keys)
     sound = ready & ~np.isin(keys, defective(known))
@@ -100,7 +98,7 @@ def _held(stack: Stack, keys: Ints) -> Ints:
     return totals
 
 
-def _first_known(connection: Connection, keys: Ints, places: Places) -> Ints:
+def _first_known(connection: Connection, keys: Ints, places: Mapping[str, FixedArray]) -> Ints:
     """The hour at which each pane was first known, (p,); long ago where nothing tells."""
     found: dict[int, int] = dict(connection.execute(FIRST_KNOWN.encode(), places).fetchall())
     return np.array([found.get(key, BEGINNING) for key in keys.tolist()], np.int64)

@@ -115,23 +115,23 @@ def apply(connection: Connection, delta: Stack, known_hour: int) -> list[Applied
 
 def _apply(connection: Connection, delta: Stack, known_hour: int) -> Applied:
     days = day_keys(delta.keys)
-    held = read_stack(connection, READ_CHANGED, {**_places(delta.keys), **_places(np.unique(days), "day_")})
+    held = read_stack(connection, READ_CHANGED, {**places_of(delta.keys), **places_of(np.unique(days), "day_")})
     merged = held.keys[held.others[:, 0] > 1]
     placed = delta
     if len(merged):
         placed = regrouped(delta, np.ones(len(delta), bool), np.where(np.isin(days, merged), days, delta.keys))
     panes = plus(held.stack, placed)
     width = np.where(np.isin(panes.keys, merged), DAY_HOURS, 1) * HOUR_SECONDS
-    connection.execute(WRITE_PANES, {**_places(panes.keys), "width": Int4Array(width), **slices(panes)})
+    connection.execute(WRITE_PANES, {**places_of(panes.keys), "width": Int4Array(width), **slices(panes)})
     known = _add_history(connection, delta, known_hour)
     return Applied(placed, defective(panes), held.n_rows + known.n_rows, held.n_bytes + known.n_bytes)
 
 
 def _add_history(connection: Connection, delta: Stack, known_hour: int) -> Read:
     known_at = start_of(known_hour)
-    held = read_stack(connection, READ_HISTORY, {**_places(delta.keys), "known_at": known_at})
+    held = read_stack(connection, READ_HISTORY, {**places_of(delta.keys), "known_at": known_at})
     known = plus(held.stack, delta)
-    connection.execute(WRITE_HISTORY, {**_places(known.keys), "known_at": known_at, **slices(known)})
+    connection.execute(WRITE_HISTORY, {**places_of(known.keys), "known_at": known_at, **slices(known)})
     return held
 
 
@@ -203,11 +203,11 @@ def merge_days(connection: Connection, series: Ints, before_hour: int) -> int:
     if not hours.n_rows:
         return 0
     found = regrouped(hours.stack, np.ones(len(hours.stack), bool), day_keys(hours.stack.keys))
-    held = read_stack(connection, READ_CHANGED, {**_places(found.keys[:0]), **_places(found.keys, "day_")})
+    held = read_stack(connection, READ_CHANGED, {**places_of(found.keys[:0]), **places_of(found.keys, "day_")})
     merged = plus(held.stack, found)
     connection.execute(DROP_OLD, where)
     width = Int4Array(np.full(len(merged), DAY_HOURS * HOUR_SECONDS))
-    connection.execute(WRITE_PANES, {**_places(merged.keys), "width": width, **slices(merged)})
+    connection.execute(WRITE_PANES, {**places_of(merged.keys), "width": width, **slices(merged)})
     return hours.n_rows
 
 
@@ -217,7 +217,7 @@ def day_keys(keys: Ints) -> Ints:
     return code(series_of(keys), hours - hours % DAY_HOURS)
 
 
-def _places(keys: Ints, prefix: str = "") -> dict[str, Int4Array | TimestamptzArray]:
+def places_of(keys: Ints, prefix: str = "") -> dict[str, Int4Array | TimestamptzArray]:
     """Parameters for the keys: series and start of each pane."""
     return {
         f"{prefix}series": Int4Array(series_of(keys)),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from markupsafe import Markup
 
-from monitor.postgres.alarms import AlarmRow, DetectorRow
+from monitor.postgres.alarms import AlarmRow, DetectorRow, evidence_words
 from monitor.postgres.pages import SeriesKey
 from monitor.web.links import address_of, segment_text
 from monitor.web.scales import instant_text, plain
@@ -17,8 +16,6 @@ from monitor.web.svg import EMPTY
 from monitor.web.tables import data_table, with_aside
 from monitor.web.timeline import Mark
 from monitor.web.verdicts import UNKNOWN, Range, between, signed
-
-TIERS: Final = {"page": "page", "warn": "warning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,8 @@ def marks_of(alarms: Sequence[AlarmRow]) -> list[Mark]:
 
 def words_of(alarm: AlarmRow) -> str:
     """An alarm in a sentence: which side, which band, by how much, since when."""
-    what = f"{side_of(alarm)} in {band_of(alarm)}"
     moved = f"share right moved by {signed(-alarm.size)} since about {instant_text(alarm.onset_at)}"
-    return f"{TIERS[alarm.tier]} at {instant_text(alarm.raised_at)}: {what}, {moved}"
+    return f"{alarm.tier_name} at {instant_text(alarm.raised_at)}: {alarm.what}, {moved}"
 
 
 def listed(alarms: Sequence[AlarmRow], window: str) -> list[AlarmView]:
@@ -69,16 +65,6 @@ def listed(alarms: Sequence[AlarmRow], window: str) -> list[AlarmView]:
         AlarmView(f"{alarm.model}, {alarm.signal}, {segment_text(alarm.segment)}", words_of(alarm), _url(alarm, window))
         for alarm in alarms
     ]
-
-
-def side_of(alarm: AlarmRow) -> str:
-    """`over-confident` where the share right fell below what the baseline expects."""
-    return "over-confident" if alarm.sign > 0 else "under-confident"
-
-
-def band_of(alarm: AlarmRow) -> str:
-    """The band of confidence."""
-    return "all confidences" if alarm.band == "all" else f"{alarm.band} confidences"
 
 
 def _url(alarm: AlarmRow, window: str) -> str:
@@ -103,8 +89,8 @@ def _facts(found: DetectorRow) -> list[tuple[str, str]]:
         ("baseline", f"{plain(found.baseline_labels)} labels, predictions from {_instant(found.began_at)}"),
         ("taken up to", f"predictions of {_instant(found.until_at)}"),
         ("share right moved by", signed(None if found.residual is None else -found.residual)),
-        ("evidence for a page", _evidence(found.page_evidence, found.page_limit)),
-        ("evidence for a warning", _evidence(found.warn_evidence, found.warn_limit)),
+        ("evidence for a page", evidence_words(found.page_evidence, found.page_limit, UNKNOWN)),
+        ("evidence for a warning", evidence_words(found.warn_evidence, found.warn_limit, UNKNOWN)),
         ("last shift seen by ADWIN", shift),
         ("labels that came late", plain(found.late_labels)),
     ]
@@ -114,19 +100,12 @@ def _instant(at: datetime | None) -> str:
     return UNKNOWN if at is None else instant_text(at)
 
 
-def _evidence(evidence: float | None, limit: float | None) -> str:
-    """Both are logarithms: evidence grows evenly while a drift lasts."""
-    if limit is None:
-        return "off"
-    return UNKNOWN if evidence is None else f"{max(0.0, evidence):.1f} of {limit:.1f}"
-
-
 def _table(alarms: Sequence[AlarmRow]) -> Markup:
     rows = (
         (
-            TIERS[alarm.tier],
+            alarm.tier_name,
             instant_text(alarm.raised_at),
-            f"{side_of(alarm)} in {band_of(alarm)}",
+            alarm.what,
             with_aside(signed(-alarm.size), between(Range(-alarm.size_high, -alarm.size_low))),
             with_aside(
                 instant_text(alarm.onset_at),
