@@ -18,8 +18,9 @@ from sqlalchemy.schema import SchemaItem
 
 from monitor.errors import BadSettings, Refused
 from monitor.postgres import roles
+from monitor.postgres.alert_tables import metadata
 from monitor.postgres.database import connect
-from monitor.postgres.tables import HASHED, LAYOUTS, metadata
+from monitor.postgres.tables import HASHED, LAYOUTS
 
 UPGRADE_LOCK: Final = 0x63616C6472696674
 """Key of the advisory lock under which the schema changes: the bytes of "caldrift"."""

@@ -11,8 +11,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from monitor.postgres.alert_tables import metadata
 from monitor.postgres.database import Connection
-from monitor.postgres.tables import metadata
 
 MIGRATE: Final = "caldrift_migrate"
 APP: Final = "caldrift_app"

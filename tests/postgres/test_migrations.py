@@ -13,9 +13,10 @@ from alembic.script import ScriptDirectory
 from monitor.calibration.sketch import SUMS
 from monitor.errors import BadSettings, Refused, Unavailable
 from monitor.postgres import migration
+from monitor.postgres.alert_tables import metadata
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.sketches import COLUMNS, read_stack
-from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS, metadata
+from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS
 
 STORAGE = "fillfactor=75,autovacuum_vacuum_scale_factor=0.05"
 
