@@ -5,7 +5,7 @@ From alembic's own command line: `alembic -x dsn=postgresql://... -x ids=hashed 
 
 from alembic import context
 
-from monitor.postgres.alert_tables import metadata
+from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.migration import compared, engine_of
 
 
@@ -16,12 +16,12 @@ def run() -> None:
     if "ids" in given:
         attributes["ids"] = given["ids"]
     if "connection" in attributes:
-        context.configure(connection=attributes["connection"], target_metadata=metadata, include_object=compared)
+        context.configure(connection=attributes["connection"], target_metadata=whole_schema, include_object=compared)
         with context.begin_transaction():
             context.run_migrations()
         return
     with engine_of(given["dsn"]).begin() as connection:
-        context.configure(connection=connection, target_metadata=metadata, include_object=compared)
+        context.configure(connection=connection, target_metadata=whole_schema, include_object=compared)
         with context.begin_transaction():
             context.run_migrations()
 

@@ -1,7 +1,6 @@
 """The schema of alerts: rules as they were judged, alerts and their changes, incidents, the outbox, silences.
 
-Instants are clock time, but for those of the outbox, which waits and tries again by wall time. `metadata` is that of
-the whole schema.
+Instants are clock time, but for those of the outbox, which waits and tries again by wall time.
 """
 
 from typing import Final
@@ -209,3 +208,6 @@ audit = Table(
     Index("ix_audit_at", "at"),
     comment="what people changed; only ever added to",
 )
+
+whole_schema: Final = metadata
+"""All tables: those of `monitor.postgres.tables` and these."""

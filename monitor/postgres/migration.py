@@ -18,7 +18,7 @@ from sqlalchemy.schema import SchemaItem
 
 from monitor.errors import BadSettings, Refused
 from monitor.postgres import roles
-from monitor.postgres.alert_tables import metadata
+from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import connect
 from monitor.postgres.tables import HASHED, LAYOUTS
 
@@ -83,7 +83,7 @@ def current(connection: Connection) -> str | None:
 def differences(connection: Connection) -> list[str]:
     """What alembic would change to make the database equal to the metadata; empty when they agree."""
     context = MigrationContext.configure(connection, opts={"include_object": compared, "compare_server_default": True})
-    return [repr(change) for change in compare_metadata(context, metadata)]
+    return [repr(change) for change in compare_metadata(context, whole_schema)]
 
 
 def current_schema(connection: Connection) -> str:

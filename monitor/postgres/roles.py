@@ -11,7 +11,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from monitor.postgres.alert_tables import metadata
+from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import Connection
 
 MIGRATE: Final = "caldrift_migrate"
@@ -143,7 +143,7 @@ def current_user(connection: Connection) -> str:
 
 def tables(connection: Connection, schema: str) -> list[str]:
     """The tables of the metadata that the schema has."""
-    return [name for name in _relations(connection, schema, ["r", "p"]) if name in metadata.tables]
+    return [name for name in _relations(connection, schema, ["r", "p"]) if name in whole_schema.tables]
 
 
 def views(connection: Connection, schema: str) -> list[str]:
@@ -152,7 +152,7 @@ def views(connection: Connection, schema: str) -> list[str]:
 
 
 def _written(table: str) -> bool:
-    return table in metadata.tables and table not in READ_ONLY_TABLES
+    return table in whole_schema.tables and table not in READ_ONLY_TABLES
 
 
 def _relations(connection: Connection, schema: str, kinds: Sequence[str]) -> list[str]:

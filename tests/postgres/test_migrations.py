@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from monitor.calibration.sketch import SUMS
 from monitor.errors import BadSettings, Refused, Unavailable
 from monitor.postgres import migration
-from monitor.postgres.alert_tables import metadata
+from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.sketches import COLUMNS, read_stack
 from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS
@@ -170,7 +170,7 @@ def test_the_sums_of_the_tables_are_those_of_the_sketch_in_its_order() -> None:
 
 
 def test_every_table_and_unit_is_described() -> None:
-    for table in metadata.sorted_tables:
+    for table in whole_schema.sorted_tables:
         assert table.comment, table.name
 
 

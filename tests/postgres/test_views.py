@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from monitor.postgres.alert_tables import metadata
+from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import Connection
 from tests.postgres.traffic import evaluate, ingest
 
@@ -49,4 +49,4 @@ def test_every_view_has_a_version_in_its_name_and_none_is_a_table(connection: Co
         "alarm_v1", "alert_transition_v1", "alert_v1", "delivery_v1", "detector_v1", "pane_v1", "reading_v1",
         "series_v1",
     ]  # fmt: skip
-    assert not set(views) & set(metadata.tables)
+    assert not set(views) & set(whole_schema.tables)
