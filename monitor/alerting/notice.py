@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from monitor.alerting.conduct import Severity
 from monitor.alerting.versioned import Versioned, opened
+from monitor.calibration.reading import Bin
 from monitor.errors import BadInput
 
 VERSION: Final = 1
@@ -39,20 +40,23 @@ class Evidence:
     """What was measured when the alert changed; later labels do not alter it.
 
     `estimate`, `interval` and `limit` are in `unit`, all finite; `n` counts the labels that they rest on; the window
-    is as long as `window` and was read at `as_of`. `interval` is None for a measure without one. Raises BadInput.
+    is as long as `window` and was read at `as_of`. None: `interval` of a measure without one, `limit` of an alarm of the
+    detectors, `window` of what has none. `bins` are those of the reliability diagram. Raises BadInput.
     """
 
     measure: str
     unit: Unit
     estimate: float
     interval: tuple[float, float] | None
-    limit: float
+    limit: float | None
     n: Count
-    window: timedelta
+    window: timedelta | None
     as_of: Moment
+    bins: tuple[Bin, ...] = ()
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.estimate, self.limit, *(self.interval or ())))):
+        limit = () if self.limit is None else (self.limit,)
+        if not all(map(math.isfinite, (self.estimate, *limit, *(self.interval or ())))):
             raise BadInput(f"evidence of {self.measure} must be finite numbers, got {self.estimate}, {self.limit}")
 
 
@@ -62,6 +66,7 @@ class Alert:
 
     `summary` is the rendered sentence for people; `link` its page and `runbook` what to do, either one may be None;
     `remark` is what else there is to say of its state, such as `series ended`. `ended_at` is None until it resolves.
+    `labels` are the rule's own, name and value.
     """
 
     rule: str
@@ -75,6 +80,7 @@ class Alert:
     link: str | None = None
     runbook: str | None = None
     remark: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

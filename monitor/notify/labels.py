@@ -14,6 +14,7 @@ _SUMMARY: Final = 3000
 def labels(alert: Alert) -> dict[str, str]:
     """What the alert is; none of it changes while it fires. Labels without a value are left out, as Prometheus does."""
     found = {
+        **dict(alert.labels),
         "alertname": alert.rule,
         "severity": alert.severity,
         "model": alert.series.model,

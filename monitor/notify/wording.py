@@ -120,9 +120,10 @@ def figures(evidence: Evidence) -> str:
     interval = (
         f" ({figure(evidence.interval[0], unit)} to {figure(evidence.interval[1], unit)})" if evidence.interval else ""
     )
+    limit = "" if evidence.limit is None else f", limit {figure(evidence.limit, unit)}"
+    window = "" if evidence.window is None else f", window {duration(evidence.window)}"
     return (
-        f"{evidence.measure} {figure(evidence.estimate, unit)}{interval}, n {evidence.n:,}, "
-        f"limit {figure(evidence.limit, unit)}, window {duration(evidence.window)}, "
+        f"{evidence.measure} {figure(evidence.estimate, unit)}{interval}, n {evidence.n:,}{limit}{window}, "
         f"as of {moment(evidence.as_of)}"
     )
 
