@@ -14,7 +14,7 @@ INSTANT = postgresql.TIMESTAMP(timezone=True)
 ALERT_V1 = """
 CREATE VIEW alert_v1 AS
 SELECT id, rule, about, series, model, signal, segment_text AS segment, source_group AS source,
-    window_name AS window, severity, state_name AS state, finding, judged_at, fired_at, hushed, summary
+    window_name AS window, severity, state_name AS state, finding, judged_at, fired_at, hushed
 FROM alert
 """
 ALERT_TRANSITION_V1 = """
@@ -38,6 +38,8 @@ def upgrade() -> None:
     _incidents()
     _outbox()
     _people()
+    op.add_column("segment_set", sa.Column("created_at", INSTANT, comment="wall time; NULL: before revision 0006"))
+    op.alter_column("segment_set", "created_at", server_default=sa.text("now()"))
     for view in (ALERT_V1, ALERT_TRANSITION_V1, DELIVERY_V1):
         op.execute(view)
 
@@ -45,6 +47,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them, with what they hold."""
     op.execute("DROP VIEW delivery_v1, alert_transition_v1, alert_v1")
+    op.drop_column("segment_set", "created_at")
     for table in (
         "audit",
         "acknowledgement",
@@ -101,7 +104,7 @@ def _alerts() -> None:
             sa.Text,
             server_default=sa.text("''"),
             nullable=False,
-            comment="lang=de; empty: the whole model",
+            comment="as in series; empty: about no series",
         ),
         sa.Column("source_group", sa.Text, server_default=sa.text("''"), nullable=False),
         sa.Column("window_name", sa.Text, server_default=sa.text("''"), nullable=False),
@@ -109,14 +112,13 @@ def _alerts() -> None:
         sa.Column("state_name", sa.Text, nullable=False),
         sa.Column("state", postgresql.JSONB(), nullable=False, comment="monitor.alerting.states"),
         sa.Column("judged_at", INSTANT, nullable=False),
-        sa.Column("fired_at", INSTANT, comment="of what fires or recovers"),
+        sa.Column("fired_at", INSTANT, comment="the last time; NULL: it never did"),
         sa.Column(
             "evidence", postgresql.JSONB(), nullable=False, comment="of the last verdict: monitor.alerting.verdict"
         ),
         sa.Column("finding", sa.Text, nullable=False, comment="of the last verdict"),
         sa.Column("labels_seen", sa.BigInteger, comment="labels of the series that had ever matured by then"),
         sa.Column("hushed", sa.Text, comment="why nobody is told of it; NULL: somebody is"),
-        sa.Column("summary", sa.Text, server_default=sa.text("''"), nullable=False),
         sa.CheckConstraint("about IN ('series', 'model', 'service')", name=op.f("ck_alert_about")),
         sa.CheckConstraint("state_name IN ('ok', 'pending', 'firing', 'recovering')", name=op.f("ck_alert_state_name")),
         sa.ForeignKeyConstraint(["series"], ["series.id"], name=op.f("fk_alert_series_series")),
@@ -159,8 +161,13 @@ def _incidents() -> None:
         sa.Column("key", sa.Text, nullable=False, comment="what receivers know it by"),
         sa.Column("rule", sa.Text, nullable=False, comment="a rule, or what the outbox says of itself"),
         sa.Column("title", sa.Text, nullable=False),
-        sa.Column("route", sa.Text, comment="NULL: nobody is told"),
         sa.Column("grouping", postgresql.JSONB(), nullable=False, comment="[[name, value], ...]"),
+        sa.Column(
+            "channels",
+            sa.ARRAY(sa.Text),
+            nullable=False,
+            comment="whom it is told to, from its beginning to its end",
+        ),
         sa.Column("state", postgresql.JSONB(), nullable=False, comment="monitor.alerting.incident"),
         sa.Column("firing", sa.Integer, nullable=False, comment="alerts that were told and have not resolved"),
         sa.Column("opened_at", INSTANT),

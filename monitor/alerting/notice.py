@@ -40,8 +40,8 @@ class Evidence:
     """What was measured when the alert changed; later labels do not alter it.
 
     `estimate`, `interval` and `limit` are in `unit`, all finite; `n` counts the labels that they rest on; the window
-    is as long as `window` and was read at `as_of`. None: `interval` of a measure without one, `limit` of an alarm of the
-    detectors, `window` of what has none. `bins` are those of the reliability diagram. Raises BadInput.
+    is as long as `window` and was read at `as_of`. None: `interval` of a measure without one, `limit` of a detector's
+    alarm, `window` of what has none. `bins` are those of the reliability diagram. Raises BadInput.
     """
 
     measure: str

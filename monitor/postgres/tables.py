@@ -153,6 +153,7 @@ segment_set = Table(
     Column("model_version", Text),
     Column("segments", JSONB, nullable=False, comment="{dimension: value}, frozen when the prediction is stored"),
     Column("signals", ARRAY(Text), nullable=False, comment="names of the extra signals, in order of pair.signals"),
+    Column("created_at", instant, server_default=NOW, comment="wall time; NULL: before revision 0006"),
     Index("uq_segment_set_key", text("md5(key)"), unique=True),
     comment="everything that a prediction's series depend on",
 )

@@ -1,0 +1,160 @@
+"""Telling: from what a round changed to incidents, and to the notices that tell of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from monitor.alerting import notice, wording
+from monitor.alerting.alert import Alert
+from monitor.alerting.force import Force
+from monitor.alerting.incident import Announcement, Announcing, Group, Incident, announced
+from monitor.alerting.lifecycle import Notice
+from monitor.alerting.notice import SEVERITIES, Counts
+from monitor.alerting.round import Change
+from monitor.alerting.states import Firing, Recovering
+from monitor.alerting.terms import Terms
+from monitor.alerting.verdict import Said
+
+_KINDS: Final[dict[Announcing, notice.Kind]] = {
+    "opened": "fired",
+    "changed": "changed",
+    "reminder": "reminder",
+    "closed": "resolved",
+}
+MOVED: Final = "told elsewhere from now on: the route groups alerts in another way"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An incident as it is kept: the rule and the group that it is of, and the channels that know of it."""
+
+    incident: Incident
+    rule: str
+    group: Group
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """An incident after a round, and what is to be told of it now, if anything."""
+
+    told: Told
+    notice: notice.Notice | None = None
+    kind: Announcing | None = None
+
+
+Letters = dict[str, list[tuple[str, Notice]]]
+"""By the key of an incident: what happened to which alert."""
+
+
+def addressed(
+    changes: Iterable[Change], open_incidents: Iterable[Told], alerts: Mapping[UUID, Alert], force: Force
+) -> tuple[Letters, dict[str, Told]]:
+    """What is to be said to which incident, and those of them that may be new.
+
+    An end goes to the incident that knows of the alert. Where the route groups in another way than before, what fires
+    ends in its old incident, and begins in the new one.
+    """
+    letters: Letters = {}
+    fresh: dict[str, Told] = {}
+    knows = {alert: told.incident.key for told in open_incidents for alert in told.incident.firing}
+
+    def begin(alert: Alert) -> None:
+        group = force.group(alert)
+        if group is not None:
+            key = force.key(alert.rule, group)
+            letters.setdefault(key, []).append((str(alert.id), "fired"))
+            fresh[key] = Told(incident=Incident(key=key), rule=alert.rule, group=group)
+
+    for change in changes:
+        name, said = str(change.after.id), change.decision.notice
+        if said == "fired":
+            begin(change.after)
+        elif said is not None and name in knows:
+            letters.setdefault(knows[name], []).append((name, said))
+        if said == "resolved":
+            knows.pop(name, None)
+    for name, key in knows.items():
+        alert = alerts.get(UUID(name))
+        group = None if alert is None else force.group(alert)
+        if alert is not None and group is not None and force.key(alert.rule, group) != key:
+            letters.setdefault(key, []).append((name, "resolved"))
+            begin(alert)
+    return letters, fresh
+
+
+def told(
+    letters: Letters,
+    known: Mapping[str, Told],
+    alerts: Mapping[UUID, Alert],
+    force: Force,
+    now: datetime,
+) -> list[Telling]:
+    """The incidents after what was said to them, with the notices that are due. `known`: those of all the letters.
+
+    `alerts`: every alert that an incident knows of. A rule that is gone tells its end.
+    """
+    tellings = []
+    for key, said in letters.items():
+        before = known[key]
+        after, announcement = announced(before.incident, said, force.terms.get(before.rule, Terms()))
+        route = force.route(before.rule)
+        channels = before.channels if before.incident.firing or route is None else route.notify
+        kept = replace(before, incident=after, channels=channels)
+        if announcement is None:
+            tellings.append(Telling(kept))
+        else:
+            tellings.append(Telling(kept, _notice(kept, announcement, alerts, force, now), announcement.kind))
+    return tellings
+
+
+def _notice(kept: Told, said: Announcement, alerts: Mapping[UUID, Alert], force: Force, now: datetime) -> notice.Notice:
+    """The whole incident as it stands, the worst alerts first."""
+    ended = set(said.resolved)
+    found = [alerts[UUID(name)] for name in {*said.firing, *said.resolved} if UUID(name) in alerts]
+    found.sort(
+        key=lambda alert: (str(alert.id) in ended, -SEVERITIES.index(alert.severity), *alert.target.labels.values())
+    )
+    listed = tuple(_alert(alert, force, now, over=str(alert.id) in ended) for alert in found)
+    name = ", ".join(value for _, value in kept.group if value)
+    worst = found[0] if found else None
+    heading = name
+    if worst is not None:
+        heading = wording.title(worst, force, _started_at(worst, now), over=str(worst.id) in ended)
+    return notice.Notice(
+        kind=_KINDS[said.kind],
+        incident=notice.Incident(kept.incident.key, heading),
+        alerts=listed,
+        counts=Counts(firing=len(said.firing), resolved=len(said.resolved)),
+        group=kept.group,
+        at=now,
+        link=f"{force.pages.rstrip('/')}/alerts" if force.pages else None,
+    )
+
+
+def _alert(alert: Alert, force: Force, now: datetime, *, over: bool) -> notice.Alert:
+    evidence = alert.evidence
+    remark = evidence.reason if isinstance(evidence, Said) else ""
+    if over and isinstance(alert.state, Firing | Recovering):
+        remark = MOVED
+    return wording.told(alert, force, _started_at(alert, now), now if over else None, remark)
+
+
+def _started_at(alert: Alert, now: datetime) -> datetime:
+    return alert.fired_at or now
+
+
+Urgency = Literal["at once", "after group_wait", "after group_interval"]
+
+
+def urgency(kind: Announcing) -> Urgency:
+    """When a notice is due: what opens may wait for others, what changes must not come too often, an end is an end."""
+    urgencies: dict[Announcing, Urgency] = {
+        "opened": "after group_wait",
+        "changed": "after group_interval",
+        "reminder": "after group_interval",
+        "closed": "at once",
+    }
+    return urgencies[kind]
