@@ -6,11 +6,16 @@ other way round a small series, whose bounds are wide, would fire for ever.
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
+from monitor.alerting.alertrules import AlertRule, Threshold
 from monitor.alerting.verdict import Alarmed, Compare, Estimate, Finding, Measured, Proof, Said, Verdict, sign_of
 from monitor.calibration.reading import Reading
 from monitor.drift.alarms import Alarm
+
+SURE: Final = 0.95
+"""The confidence level that stands beside an exact value, which has no interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,22 @@ class Limits:
         return self.compare in {"change_above", "change_below"}
 
 
+def limits_of(rule: AlertRule, condition: Threshold) -> Limits:
+    """The limits of a rule on a measure; of a measure of time they are seconds."""
+    return Limits(
+        compare=condition.compare,
+        enter=_number(condition.enter),
+        exit=_number(condition.exit),
+        proof=condition.evidence,
+        min_labelled=rule.min_labelled,
+        min_label_coverage=rule.min_label_coverage,
+    )
+
+
+def _number(limit: float | timedelta) -> float:
+    return limit.total_seconds() if isinstance(limit, timedelta) else limit
+
+
 def finding_of(judged: Estimate, limits: Limits) -> Finding:
     """On which side of the limits an estimate lies. Proof of a crossing takes the estimate and the bound beyond enter;
     an estimate without an interval is exact, and its own bound."""
@@ -69,6 +90,23 @@ def difference(now: Estimate, then: Estimate) -> Estimate:
     down = math.hypot(now.value - low, high_then - then.value)
     up = math.hypot(high - now.value, then.value - low_then)
     return Estimate(change, (change - down, change + up), n)
+
+
+def of_value(value: float, measure: str, limits: Limits, as_of: datetime) -> Verdict:
+    """The verdict on a measure of a model or of the service, which is exact."""
+    exact = Estimate(value, None, 0)
+    evidence = Measured(
+        as_of=as_of,
+        measure=measure,
+        estimate=exact,
+        judged=exact,
+        compare=limits.compare,
+        proof="point",
+        enter=limits.enter,
+        exit=limits.exit,
+        confidence_level=SURE,
+    )
+    return Verdict(finding_of(exact, limits), evidence)
 
 
 def of_reading(

@@ -10,6 +10,7 @@ from uuid import UUID
 from monitor.alerting.alert import Alert
 from monitor.alerting.conduct import Severity
 from monitor.alerting.hushing import Hushing, Named
+from monitor.alerting.judgement import SURE
 from monitor.alerting.lifecycle import Decision, decide
 from monitor.alerting.states import NEW, Firing, Ok, Recovering, State
 from monitor.alerting.target import Target, alert_id
@@ -19,7 +20,6 @@ from monitor.alerting.verdict import Estimate, Measured, Said, Verdict
 ROLLED_UP: Final = "rolled up"
 FIRING_SHARE: Final = "firing_share"
 """What the alert of a rollup is about: which share of the model's selected series fires."""
-_SURE: Final = 0.95  # of an interval that there is none of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +143,14 @@ def _wholes(
         firing = Counter(look.target.model for look in of_rule if isinstance(after[look.id], Firing | Recovering))
         as_of = max((look.verdict.as_of for look in of_rule), default=None)
         for model, selected in rollup.selected.items():
-            known = alerts.get(alert_id(name, Target("model", model)))
+            known = alerts.get(alert_id(name, Target("rollup", model)))
             if as_of is None or (not firing[model] and (known is None or isinstance(known.state, Ok))):
                 continue
             yield Look(
                 rule=name,
                 severity=rollup.severity,
                 terms=rollup.terms,
-                target=Target("model", model),
+                target=Target("rollup", model),
                 verdict=_share(firing[model], selected, rollup.when_share, as_of),
                 hushed=rollup.hushed,
             )
@@ -169,7 +169,7 @@ def _share(firing: int, selected: int, limit: float, as_of: datetime) -> Verdict
         proof="point",
         enter=limit,
         exit=limit,
-        confidence_level=_SURE,
+        confidence_level=SURE,
     )
     return Verdict("crossed" if share.value >= limit else "below", evidence)
 

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass, field
 from hashlib import md5
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from monitor.alerting.metrics import About
 from monitor.rolling.segments import SeriesName, parse_segment
+
+About: TypeAlias = Literal["series", "rollup", "model", "service"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A series in one of its windows, a model, or the service. What does not apply is empty.
+    """A series in one of its windows, a rollup of a model's series, a model, or the service. What does not apply is
+    empty.
 
     `segment` is the canonical text of a series' name. `series`: its number in the store, which is no part of the name.
     """
