@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import structs
 
-from monitor.alerting.lifecycle import Notice
+from monitor.alerting.lifecycle import News
 from monitor.alerting.terms import Terms
 from monitor.alerting.versioned import Versioned, opened
 
@@ -60,7 +60,7 @@ def dedup_key(instance: str, rule: str, group: Group) -> str:
 
 
 def announced(
-    incident: Incident, notices: Sequence[tuple[str, Notice]], terms: Terms
+    incident: Incident, notices: Sequence[tuple[str, News]], terms: Terms
 ) -> tuple[Incident, Announcement | None]:
     """The incident after the notices of one evaluation, each with the alert's name, and at most one thing to say.
 

@@ -15,7 +15,7 @@ from monitor.alerting.terms import Terms
 from monitor.alerting.transition import Reason, Transition
 from monitor.alerting.verdict import Verdict
 
-Notice: TypeAlias = Literal["fired", "reminder", "resolved"]
+News: TypeAlias = Literal["fired", "reminder", "resolved"]
 Count: TypeAlias = Literal["stale", "insufficient", "failed", "damped_flap"]
 Effect: TypeAlias = Literal["enter", "stay", "exit", "hold", "end"]
 """What a verdict pushes for: the three sides of the limits, nothing, or the end of whatever there is."""
@@ -31,7 +31,7 @@ class Decision:
 
     state: State
     transition: Transition | None = None
-    notice: Notice | None = None
+    notice: News | None = None
     counted: tuple[Count, ...] = ()
 
 
@@ -156,7 +156,7 @@ def _firing_again(state: Recovering) -> Firing:
     )  # fmt: skip
 
 
-def _told(state: State, terms: Terms) -> tuple[State, Notice | None]:
+def _told(state: State, terms: Terms) -> tuple[State, News | None]:
     """Who fires is told once, and again every `repeat_every`; in shadow nobody is, until the rule becomes active."""
     if not isinstance(state, Firing) or terms.mode == "shadow":
         return state, None

@@ -6,18 +6,19 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from monitor.alerting import notice, wording
+from monitor.alerting import notice as notices
+from monitor.alerting import wording
 from monitor.alerting.alert import Alert
 from monitor.alerting.force import Force
 from monitor.alerting.incident import Announcement, Announcing, Group, Incident, announced
-from monitor.alerting.lifecycle import Notice
+from monitor.alerting.lifecycle import News
 from monitor.alerting.notice import SEVERITIES, Counts
 from monitor.alerting.round import Change
 from monitor.alerting.states import Firing, Recovering
 from monitor.alerting.terms import Terms
 from monitor.alerting.verdict import Said
 
-_KINDS: Final[dict[Announcing, notice.Kind]] = {
+_KINDS: Final[dict[Announcing, notices.Kind]] = {
     "opened": "fired",
     "changed": "changed",
     "reminder": "reminder",
@@ -41,11 +42,11 @@ class Telling:
     """An incident after a round, and what is to be told of it now, if anything."""
 
     told: Told
-    notice: notice.Notice | None = None
+    notice: notices.Notice | None = None
     kind: Announcing | None = None
 
 
-Letters = dict[str, list[tuple[str, Notice]]]
+Letters = dict[str, list[tuple[str, News]]]
 """By the key of an incident: what happened to which alert."""
 
 
@@ -110,7 +111,9 @@ def told(
     return tellings
 
 
-def _notice(kept: Told, said: Announcement, alerts: Mapping[UUID, Alert], force: Force, now: datetime) -> notice.Notice:
+def _notice(
+    kept: Told, said: Announcement, alerts: Mapping[UUID, Alert], force: Force, now: datetime
+) -> notices.Notice:
     """The whole incident as it stands, the worst alerts first."""
     ended = set(said.resolved)
     found = [alerts[UUID(name)] for name in {*said.firing, *said.resolved} if UUID(name) in alerts]
@@ -123,9 +126,9 @@ def _notice(kept: Told, said: Announcement, alerts: Mapping[UUID, Alert], force:
     heading = name
     if worst is not None:
         heading = wording.title(worst, force, _started_at(worst, now), over=str(worst.id) in ended)
-    return notice.Notice(
+    return notices.Notice(
         kind=_KINDS[said.kind],
-        incident=notice.Incident(kept.incident.key, heading),
+        incident=notices.Incident(kept.incident.key, heading),
         alerts=listed,
         counts=Counts(firing=len(said.firing), resolved=len(said.resolved)),
         group=kept.group,
@@ -134,7 +137,7 @@ def _notice(kept: Told, said: Announcement, alerts: Mapping[UUID, Alert], force:
     )
 
 
-def _alert(alert: Alert, force: Force, now: datetime, *, over: bool) -> notice.Alert:
+def _alert(alert: Alert, force: Force, now: datetime, *, over: bool) -> notices.Alert:
     evidence = alert.evidence
     remark = evidence.reason if isinstance(evidence, Said) else ""
     if over and isinstance(alert.state, Firing | Recovering):

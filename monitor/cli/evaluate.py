@@ -27,20 +27,30 @@ def evaluate(
     import os
     import socket
 
+    from monitor.config.rules import read_rules, rule_book, rule_path
     from monitor.postgres.heartbeats import Process
     from monitor.workers.evaluate import Role, run
     from monitor.workers.lifeline import stop_event
     from monitor.workers.logs import configure
+    from monitor.workers.rulesource import RuleSource
 
     configure()
     settings = context.settings()
+    path = rule_path(settings, context.embedded())
+    rule_book(settings, path)
+    rules = RuleSource(
+        lambda text: rule_book(settings, path) if text is None else read_rules(settings, text, "rules in force"),
+        settings.windows.evaluate_every,
+        settings.web.public_url or "",
+    )
     role = Role(
         settings.postgres.dsn,
         evaluation_of(settings),
         horizons_of(settings),
         Process("evaluate", os.getpid(), socket.gethostname()),
+        rules,
     )
-    run(role, stop_event(supervised=supervised))
+    run(role, stop_event(supervised=supervised, reload=rules.wanted))
 
 
 def evaluation_of(settings: "Settings") -> "Evaluation":

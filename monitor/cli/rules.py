@@ -46,27 +46,16 @@ def check_rules(
 ) -> None:
     """Check the rules against the settings: every mistake at once, with its place. Exit code 2 when there is one."""
     from monitor.alerting.validation import checked
+    from monitor.config.rules import rule_text
     from monitor.config.values import kept
 
-    found = checked(_text(file), kept(context.settings(servers=False)))
+    found = checked(rule_text(file), kept(context.settings(servers=False)))
     if as_json:
         print(json.dumps(_plain(found), indent=1, ensure_ascii=False))
         raise typer.Exit(2 if found.mistakes else 0)
     if found.mistakes:
         raise BadSettings([mistake.line(str(file)) for mistake in found.mistakes])
     typer.echo(f"{file}: fine, {len(found.rules)} rules", err=True)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8")
-    except OSError as failure:
-        raise BadSettings([f"{file}: cannot be read: {failure.strerror}"]) from None
-    except UnicodeDecodeError as failure:
-        before = failure.object[: failure.start]
-        line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2].decode("utf-8")) + 1
-        wrong = failure.object[failure.start]
-        raise BadSettings([f"{file}:{line}:{column}: must be UTF-8, got byte 0x{wrong:02x}"]) from None
 
 
 def _plain(found: "Checked") -> dict[str, Any]:

@@ -32,19 +32,22 @@ def run(
     ] = False,
 ) -> None:
     """Run ingest, evaluate and web until Ctrl-C, on your servers or, with --embedded DIR, on servers of its own."""
+    import threading
+
     from monitor.workers.lifeline import stop_event
     from monitor.workers.logs import configure
 
     configure()
-    stop = stop_event(supervised=supervised)
+    reload = threading.Event()
+    stop = stop_event(supervised=supervised, reload=reload)
     overrides = {"ingest.processes": ingest_processes}
     folder = context.embedded()
     if folder is not None:
-        raise typer.Exit(_run_embedded(folder, overrides, stop, volatile=volatile))
-    raise typer.Exit(_run_on_servers(context.settings(overrides), stop))
+        raise typer.Exit(_run_embedded(folder, overrides, stop, reload, volatile=volatile))
+    raise typer.Exit(_run_on_servers(context.settings(overrides), stop, reload))
 
 
-def _run_on_servers(settings: "Settings", stop: "threading.Event") -> int:
+def _run_on_servers(settings: "Settings", stop: "threading.Event", reload: "threading.Event") -> int:
     """Run on servers that somebody else looks after; waits for Postgres, and refuses a schema that is not at head."""
     from monitor.cli.service import Plan, Service
     from monitor.web.server import listen
@@ -52,7 +55,7 @@ def _run_on_servers(settings: "Settings", stop: "threading.Event") -> int:
     if not _wait_for_schema(settings.postgres.dsn, stop):
         return 0
     with listen(settings.web.host, settings.web.port) as listener:
-        plan = Plan(settings, settings.ingest.processes, listener)
+        plan = Plan(settings, settings.ingest.processes, listener, reload=reload)
         return Service(plan, None, stop).run()
 
 
@@ -86,7 +89,14 @@ def _sleep(stop: "threading.Event", seconds: float) -> None:
     stop.wait(seconds)
 
 
-def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threading.Event", *, volatile: bool) -> int:
+def _run_embedded(
+    folder: Path,
+    overrides: dict[str, int | None],
+    stop: "threading.Event",
+    reload: "threading.Event",
+    *,
+    volatile: bool,
+) -> int:
     """Run on an embedded Postgres and an embedded broker of the folder."""
     from monitor.cli.service import Plan, Service
     from monitor.demo.embedded import embedded_servers
@@ -103,7 +113,7 @@ def _run_embedded(folder: Path, overrides: dict[str, int | None], stop: "threadi
             "CALDRIFT_POSTGRES__DSN": servers.postgres.dsn,
         }
         with _listen_somewhere(settings) as listener:
-            plan = Plan(settings, settings.ingest.processes, listener, environment, drains=not volatile)
+            plan = Plan(settings, settings.ingest.processes, listener, environment, drains=not volatile, reload=reload)
             service = Service(plan, servers, stop)
             service.adopt_broker(servers)
             return service.run()

@@ -3,6 +3,7 @@
 import http.client
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -43,6 +44,8 @@ class Plan:
     """Where the page listens: held open here, so that the address outlives a restart of the web role."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     drains: bool = False
+    reload: threading.Event = field(default_factory=threading.Event)
+    """Set when the rules are to be read again."""
 
     @property
     def topics(self) -> tuple[str, str]:
@@ -108,6 +111,9 @@ class Service:
             while not self._stop.is_set():
                 changed = self._supervisor.tick()
                 changed = self._mend() or changed
+                if self._plan.reload.is_set():
+                    self._plan.reload.clear()
+                    self._supervisor.signal(signal.SIGHUP, "evaluate")
                 self._announce(changed)
                 refused = self._supervisor.refused()
                 if 2 in refused.values():

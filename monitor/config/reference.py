@@ -24,6 +24,8 @@ _EXAMPLES: Final[dict[tuple[str, ...], str]] = {
     ("postgres", "app_role"): '"caldrift_service"',
     ("postgres", "read_role"): '"grafana"',
     ("clock", "epoch"): "2026-01-01T00:00:00Z",
+    ("alerts", "rules"): '"alerts.yaml"',
+    ("web", "public_url"): '"https://caldrift.example.com"',
 }
 _EXAMPLE_DIMENSION: Final = "difficulty"
 _WIDTH: Final = 116

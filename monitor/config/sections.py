@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
 
+from monitor.alerting.kinds import Url
 from monitor.config.fields import FieldsSection
 from monitor.config.kinds import SECRET, FieldPath, Servers, Topic
 from monitor.forms.durations import Duration, parse
@@ -353,11 +354,25 @@ class WebSection(Section):
         description="Names under which browsers and Prometheus reach the pages, beside localhost and addresses. Other "
         "names are refused unless a token is set.",
     )
+    public_url: Url | None = Field(
+        default=None,
+        description="Where people find the pages: links in notices begin with it. Absent: notices have no links.",
+    )
     max_metric_series: Count = Field(
         default=200,
         ge=0,
         le=100_000,
         description="Most series that /metrics shows: the worst first.",
+    )
+
+
+class AlertsSection(Section):
+    """Alerts: alerts.yaml says what matters, and whom to tell."""
+
+    rules: Name | None = Field(
+        default=None,
+        description="The file of rules. Absent: alerts.yaml of the working folder or, where there is none, the rules "
+        "that ship.",
     )
 
 
@@ -385,5 +400,6 @@ class Settings(Section):
     retention: RetentionSection = Field(default=RetentionSection(), description="How long things are kept.")
     readings: ReadingsSection = Field(default=ReadingsSection(), description="Readings.")
     drift: DriftSection = Field(default=DriftSection(), description="Detectors of drift.")
+    alerts: AlertsSection = Field(default=AlertsSection(), description="Alerts.")
     web: WebSection = Field(default=WebSection(), description="Pages.")
     clock: ClockSection = Field(default=ClockSection(), description="Clock.")

@@ -13,7 +13,7 @@ from monitor.alerting import states, transition
 from monitor.alerting.alert import Alert
 from monitor.alerting.round import Change
 from monitor.alerting.states import name_of
-from monitor.alerting.target import Target
+from monitor.alerting.target import About, Target
 from monitor.alerting.verdict import Evidence
 from monitor.postgres.database import Connection
 
@@ -22,7 +22,7 @@ SELECT rule, about, series, model, signal, segment_text AS segment, source_group
     severity, state::text, fired_at, evidence::text, finding, labels_seen, hushed
 FROM alert WHERE {}
 """
-OPEN: Final = READ.format("state_name <> 'ok'")
+OPEN: Final = READ.format("state_name <> 'ok' AND about = ANY(%s)")
 NAMED: Final = READ.format("id = ANY(%s)")
 WRITE: Final = """
 INSERT INTO alert (id, rule, about, series, model, signal, segment_text, source_group, window_name, severity,
@@ -42,9 +42,9 @@ SELECT x.* FROM jsonb_to_recordset(%s) AS x (alert uuid, number integer, at time
 """
 
 
-def read_open(connection: Connection) -> dict[UUID, Alert]:
-    """Every alert that is pending, fires or recovers."""
-    return _alerts(connection, OPEN, ())
+def read_open(connection: Connection, *about: About) -> dict[UUID, Alert]:
+    """Every alert on such targets that is pending, fires or recovers."""
+    return _alerts(connection, OPEN, (list(about),))
 
 
 def read_alerts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Alert]:

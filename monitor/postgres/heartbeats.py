@@ -21,14 +21,14 @@ class Process:
         return f"{self.host}:{self.pid}"
 
 
-def beat(connection: Connection, process: Process, detail: dict[str, str | int | float | bool | None]) -> None:
+def beat(connection: Connection, process: Process, detail: Mapping[str, str | int | float | bool | None]) -> None:
     """Say that the process is alive, and what it does."""
     connection.execute(
         """
         INSERT INTO role (name, instance, pid, host, beat_at, detail) VALUES (%s, %s, %s, %s, clock_timestamp(), %s)
         ON CONFLICT (name, instance) DO UPDATE SET beat_at = EXCLUDED.beat_at, detail = EXCLUDED.detail
         """,
-        (process.role, process.instance, process.pid, process.host, Jsonb(detail)),
+        (process.role, process.instance, process.pid, process.host, Jsonb(dict(detail))),
     )
 
 

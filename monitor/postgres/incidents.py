@@ -40,7 +40,7 @@ FROM queued, unnest(%(channels)s::text[]) AS c (name)
 NOTHING: Final = timedelta(0)
 
 
-def read_open(connection: Connection) -> list[Told]:
+def read_open_incidents(connection: Connection) -> list[Told]:
     """Every incident that is open, locked until the transaction ends."""
     return _incidents(connection, OPEN, ())
 

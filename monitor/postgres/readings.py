@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.reading import Reading, reading_to_json
+from monitor.calibration.reading import Reading, reading_from_json, reading_to_json
 from monitor.postgres.arrays import Float8Array, Int4Array, Int8Array, JsonbArray, TextArray, TimestamptzArray
 from monitor.postgres.database import Connection
 
@@ -45,6 +45,13 @@ CROSS JOIN LATERAL (
 ) AS r
 WHERE %(model)s::text IS NULL OR s.model = %(model)s
 ORDER BY s.model, s.signal, s.source_group, s.segment_text, w.place
+"""
+NEWEST: Final = """
+SELECT k.series, k.window_name, r.body::text
+FROM unnest(%(series)s, %(window)s) AS k (series, window_name)
+CROSS JOIN LATERAL (
+    SELECT body FROM reading WHERE series = k.series AND window_name = k.window_name ORDER BY as_of DESC LIMIT 1
+) AS r
 """
 READ_BEFORE: Final = """
 SELECT s.id, w.name FROM series AS s CROSS JOIN unnest(%(windows)s) AS w (name)
@@ -106,6 +113,15 @@ def write_readings(connection: Connection, readings: Sequence[StoredReading]) ->
             "body": JsonbArray([reading_to_json(body) for body in bodies]),
         },
     )
+
+
+def newest(connection: Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Reading]:
+    """The newest stored reading of each of these series and windows that has one."""
+    if not keys:
+        return {}
+    given = {"series": Int4Array([series for series, _ in keys]), "window": TextArray([window for _, window in keys])}
+    rows = connection.execute(NEWEST, given).fetchall()
+    return {(series, window): reading_from_json(body) for series, window, body in rows}
 
 
 def drop_readings(

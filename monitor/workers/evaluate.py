@@ -17,8 +17,9 @@ from monitor.postgres.leader import LeadershipLostError, take_lead, wall_time
 from monitor.postgres.retention import Horizons
 from monitor.workers.clock import Clock
 from monitor.workers.evaluation import Turn, turn
+from monitor.workers.rulesource import RuleSource, again, begin
 from monitor.workers.schedule import ticking
-from monitor.workers.standing import Evaluation, load
+from monitor.workers.standing import Evaluation, Standing, load
 from monitor.workers.upkeep import Kept, upkeep
 
 APPLICATION: Final = "caldrift evaluate"
@@ -37,6 +38,8 @@ class Role:
     evaluation: Evaluation
     horizons: Horizons
     process: Process
+    rules: RuleSource | None = None
+    """None: nothing is judged."""
     tick_seconds: float = 0.5
     """Wall time between two looks for new deltas."""
 
@@ -82,6 +85,8 @@ def _serve(role: Role, connection: Connection, stop: threading.Event) -> None:
 
 def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: threading.Event) -> None:
     standing = load(connection, epoch, role.evaluation)
+    if role.rules is not None:
+        standing.judging = begin(role.rules, connection, epoch)
     log.info("leads", extra={"epoch": epoch, "series": len(standing.series), "database": place_of(role.dsn)})
     kept = Kept()
     beaten = [0.0]
@@ -90,6 +95,7 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
         return clock.at(wall_time(connection))
 
     def evaluate() -> None:
+        _read_rules_again(role, standing, connection)
         more = True
         while more and not stop.is_set():
             started = time.monotonic()
@@ -98,7 +104,9 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
             _log_turn(done, time.monotonic() - started)
             if time.monotonic() - beaten[0] > BEAT_SECONDS:
                 beaten[0] = time.monotonic()
-                beat(connection, role.process, {"leads": True, "epoch": epoch, "series": len(standing.series)})
+                refused = role.rules.refused if role.rules is not None else None
+                detail = {"leads": True, "epoch": epoch, "series": len(standing.series), "rules_refused": refused}
+                beat(connection, role.process, detail)
 
     def keep() -> None:
         with connect(role.dsn, f"{APPLICATION} upkeep") as other:
@@ -111,8 +119,17 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
         raise failure.cause
 
 
+def _read_rules_again(role: Role, standing: Standing, connection: Connection) -> None:
+    """Where that is wanted; every reading is then held against the new rules."""
+    if role.rules is not None and role.rules.wanted.is_set():
+        judging = again(role.rules, connection, standing.epoch)
+        if judging is not None:
+            standing.judging = judging
+            standing.changed.update(standing.spans)
+
+
 def _log_turn(done: Turn, seconds: float) -> None:
-    if done.deltas or done.readings or done.past_readings:
+    if done.deltas or done.readings or done.past_readings or done.transitions:
         log.info(
             "turn",
             extra={
@@ -122,6 +139,7 @@ def _log_turn(done: Turn, seconds: float) -> None:
                 "readings": done.readings,
                 "past_readings": done.past_readings,
                 "panes_fed": done.panes_fed,
+                "transitions": done.transitions,
                 "seconds": round(seconds, 3),
             },
         )

@@ -1,5 +1,5 @@
 """One turn of the leader: waiting deltas into panes and windows, windows up to the clock, what is mature into the
-detectors, readings of what changed.
+detectors, readings of what changed, rules held against them.
 
 Each step is a transaction of its own under the leader's epoch, so a crash between any two of them repeats or goes on,
 and never counts twice. What the leader remembers between turns is only a memory of what is stored.
@@ -14,11 +14,14 @@ from typing import Final
 
 import numpy as np
 
+from monitor.alerting.round import Change
 from monitor.postgres import panes, windows
+from monitor.postgres.alerts import read_open
 from monitor.postgres.counts import add_counts
 from monitor.postgres.database import Connection
 from monitor.postgres.evaluation import note_applied, take_deltas
 from monitor.postgres.leader import leading
+from monitor.postgres.rule_sets import note_judged
 from monitor.postgres.series import read_series
 from monitor.postgres.windows import Held
 from monitor.rolling.deltas import decode, merge
@@ -26,8 +29,11 @@ from monitor.rolling.fanout import by_series, routes
 from monitor.rolling.panes import Span, hour_after, hour_of
 from monitor.rolling.stacks import code
 from monitor.workers.detection import feed_detectors, note_late
+from monitor.workers.judging import judged_rules, note_alerts, rollups_of
+from monitor.workers.looks import Looking, looks
 from monitor.workers.passes import read_windows
 from monitor.workers.past import PAST, fill_past, note_past
+from monitor.workers.round import carry_out
 from monitor.workers.standing import Evaluation, Standing
 
 DELTAS_A_TRANSACTION: Final = 64
@@ -51,6 +57,8 @@ class Turn:
     readings: int = 0
     past_readings: int = 0
     panes_fed: int = 0
+    transitions: int = 0
+    """Of alerts."""
     more: bool = False
     """Work is left that is due."""
 
@@ -64,9 +72,10 @@ def turn(connection: Connection, standing: Standing, evaluation: Evaluation, tel
     n_rolled = roll_windows(connection, standing, evaluation, now)
     n_fed = feed_detectors(connection, standing, evaluation, now)
     n_readings = read_windows(connection, standing, evaluation, now)
+    n_changes = judge_alerts(connection, standing, evaluation, now)
     n_past = fill_past(connection, standing, evaluation, now)
     more = standing.busy or n_deltas == DELTAS_A_TRANSACTION
-    return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, n_fed, more)
+    return Turn(n_deltas, n_panes, n_rolled, n_readings, n_past, n_fed, n_changes, more)
 
 
 def apply_deltas(
@@ -152,3 +161,37 @@ def _astray(standing: Standing, targets: Sequence[Span]) -> list[tuple[int, Span
         for key in code(series, place).tolist()
         if standing.spans.get(key) != target
     ]
+
+
+def judge_alerts(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:
+    """Hold what a pass has read against the rules, once it has ended; returns how many alerts changed their state."""
+    judging = standing.judging
+    if judging is None or not judging.is_due:
+        return 0
+    with leading(connection, standing.epoch):
+        found = looks(Looking(connection, standing, evaluation, judging, now))
+        changes = carry_out(
+            connection,
+            judging.force,
+            found,
+            judging.open | read_open(connection, "model", "service"),
+            now,
+            rollups=rollups_of(judging),
+            rate=judging.clock.rate,
+            regroup=judging.is_new,
+        )
+        note_judged(connection, judged_rules(judging, evaluation.names, now))
+    note_alerts(judging, (change.after for change in changes), now)
+    transitions = [change for change in changes if change.decision.transition is not None]
+    for change in transitions:
+        _say_changed(change)
+    return len(transitions)
+
+
+def _say_changed(change: Change) -> None:
+    transition, alert = change.decision.transition, change.after
+    if transition is not None:
+        target = alert.target
+        named = {"rule": alert.rule, "model": target.model, "signal": target.signal, "segment": target.segment}
+        done = {"state": transition.after, "reason": transition.reason, "hushed": alert.hushed}
+        log.warning("alert", extra={**named, **done})

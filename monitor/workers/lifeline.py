@@ -16,6 +16,8 @@ GRACE_SECONDS: Final = 25.0
 """An orderly stop takes less; a child that hangs must not outlive its supervisor for longer."""
 
 EXIT_ABANDONED: Final = 70
+_STOP: Final = b"!"
+_RELOAD: Final = b"r"
 
 
 def watch(on_end: Callable[[], None], grace_seconds: float = GRACE_SECONDS) -> threading.Thread:
@@ -25,13 +27,15 @@ def watch(on_end: Callable[[], None], grace_seconds: float = GRACE_SECONDS) -> t
     return thread
 
 
-def stop_event(*, supervised: bool) -> threading.Event:
+def stop_event(*, supervised: bool, reload: threading.Event | None = None) -> threading.Event:
     """An event that is set at SIGTERM, SIGINT, SIGHUP and, in a supervised process, when the supervisor ends.
 
-    Call it from the main thread, once. A second signal during the stop ends the process at once with status 130; the
-    end of the supervisor and one signal are but one wish.
+    Where a process can `reload`, SIGHUP sets that event instead, unless the terminal has gone. Call it from the main
+    thread, once. A second signal during the stop ends the process at once with status 130; the end of the
+    supervisor and one signal are but one wish.
     """
     event = threading.Event()
+    had_terminal = _has_terminal()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     heard: list[int] = []
@@ -41,12 +45,15 @@ def stop_event(*, supervised: bool) -> threading.Event:
         # here could wait for that lock for ever. Another thread sets it.
         if heard and event.is_set():
             os._exit(130)
+        if reload is not None and number == signal.SIGHUP and _has_terminal() == had_terminal:
+            os.write(writer, _RELOAD)
+            return
         heard.append(number)
-        os.write(writer, b"!")
+        os.write(writer, _STOP)
 
     def relay() -> None:
-        while os.read(reader, 1):
-            event.set()
+        while heard_of := os.read(reader, 1):
+            (reload if reload is not None and heard_of == _RELOAD else event).set()
 
     threading.Thread(target=relay, name="signals", daemon=True).start()
 
@@ -57,6 +64,14 @@ def stop_event(*, supervised: bool) -> threading.Event:
     if supervised:
         watch(event.set)
     return event
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _wait_for_end(on_end: Callable[[], None], grace_seconds: float) -> None:

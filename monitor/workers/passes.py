@@ -20,6 +20,7 @@ from monitor.postgres.leader import leading
 from monitor.postgres.readings import StoredReading, drop_readings, write_readings
 from monitor.rolling.stacks import sketches
 from monitor.rolling.subjects import subject_of
+from monitor.workers.judging import admit, note_readings
 from monitor.workers.standing import Evaluation, Standing, grid_instant
 
 READINGS_A_TRANSACTION: Final = 50
@@ -65,6 +66,8 @@ def _begin(standing: Standing, evaluation: Evaluation, now: datetime) -> bool:
     standing.queue, standing.changed = sorted(waiting, reverse=True), set()
     standing.exact = calm and len(waiting) <= EXACT_AT_MOST
     standing.began, standing.pass_seconds, standing.unread_at = now, 0.0, None
+    if standing.judging is not None:
+        admit(standing.judging, standing.series, evaluation.main_signal)
     return True
 
 
@@ -75,6 +78,8 @@ def _finish(connection: Connection, standing: Standing) -> None:
     with leading(connection, standing.epoch):
         note_evaluated(connection, done)
     standing.began, standing.rows_read, standing.bytes_read = None, 0, 0
+    if standing.judging is not None:
+        standing.judging.is_due = True
 
 
 def _read_some(
@@ -97,6 +102,8 @@ def _read_some(
         stored = [StoredReading(key >> 32, one.window, as_of, now, one) for key, one in zip(due, found, strict=True)]
         drop_readings(connection, keys, evaluation.names, grid_instant(now, evaluation.every), as_of)
         write_readings(connection, stored)
+    if standing.judging is not None:
+        note_readings(standing.judging, stored)
     standing.read_before.update((one.series, one.window) for one in stored)
     if standing.exact:
         standing.rough.difference_update(keys)

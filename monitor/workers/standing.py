@@ -16,6 +16,7 @@ from monitor.postgres.windows import Held
 from monitor.rolling.panes import BEGINNING, Span
 from monitor.rolling.segments import SeriesName
 from monitor.rolling.windows import Window, span_at
+from monitor.workers.judging import Judging
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Standing:
     rows_read: int = 0
     bytes_read: int = 0
     defects: set[int] = field(default_factory=set)
+    judging: Judging | None = None
+    """None: there are no rules."""
 
     @property
     def busy(self) -> bool:

@@ -105,6 +105,12 @@ class Supervisor:
                 changed = True
         return changed
 
+    def signal(self, number: int, *names: str) -> None:
+        """Send a signal to those of the named roles that run."""
+        for child in (self._children[name] for name in names if name in self._children):
+            if child.process is not None and child.process.poll() is None:
+                child.process.send_signal(number)
+
     def stop(self, *names: str, seconds: float = STOP_SECONDS) -> None:
         """Stop the named roles together, each in order; what does not end in time is killed."""
         children = [self._children[name] for name in names if name in self._children]

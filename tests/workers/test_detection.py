@@ -224,7 +224,7 @@ def test_a_crash_between_any_two_transactions_changes_nothing(
     standing = lead(connection)
     live(connection, standing, range(FIRST, FIRST + 50), {de: 0.0, en: 0.3})
     calm = {table: rows(connection, table) for table in ("detector", "fed_pane", "alarm")}
-    connection.execute("TRUNCATE detector, fed_pane, alarm")
+    connection.execute("TRUNCATE detector, fed_pane, alarm, acknowledgement")
     connection.execute("TRUNCATE statistics_delta, pane, pane_history, window_sum, reading")
     monkeypatch.setattr(detection, "SERIES_AT_ONCE", 1)
     monkeypatch.setattr(detection, "PANES_AT_ONCE", 2)
