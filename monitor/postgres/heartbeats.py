@@ -1,5 +1,6 @@
 """Signs of life: one row a process in `role`, by the wall clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
