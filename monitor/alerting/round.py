@@ -71,12 +71,12 @@ def decided(
     *,
     rollups: Mapping[str, Rollup] | None = None,
 ) -> list[Change]:
-    """What the looks of one evaluation, all `as_of` one instant, change. `alerts`: all that are open or looked at.
+    """What the looks of one evaluation, all as of now, change. `alerts`: all that are open or looked at.
 
     What was well and stays so is left out. The end of an alert is told to whoever was told of it, hushed or not.
     """
     foreseen = {look.id: _next(look, alerts, hushing.now, look.hushed).state for look in looks}
-    wholes = list(_wholes(looks, alerts, foreseen, rollups or {}))
+    wholes = list(_wholes(looks, foreseen, alerts, rollups or {}, hushing.now))
     rolled = {(look.rule, look.target.model) for look in wholes if _is_rolled(look, alerts, hushing.now)}
     foreseen |= {look.id: _next(look, alerts, hushing.now, look.hushed).state for look in wholes}
     firing = list(_firing([*looks, *wholes], alerts, foreseen))
@@ -135,23 +135,26 @@ def _firing(looks: Iterable[Look], alerts: Mapping[UUID, Alert], after: Mapping[
 
 
 def _wholes(
-    looks: Sequence[Look], alerts: Mapping[UUID, Alert], after: Mapping[UUID, State], rollups: Mapping[str, Rollup]
+    looks: Sequence[Look],
+    after: Mapping[UUID, State],
+    alerts: Mapping[UUID, Alert],
+    rollups: Mapping[str, Rollup],
+    now: datetime,
 ) -> Iterator[Look]:
     """The looks at models whose series may fire as one."""
     for name, rollup in rollups.items():
         of_rule = [look for look in looks if look.rule == name and look.target.about == "series"]
         firing = Counter(look.target.model for look in of_rule if isinstance(after[look.id], Firing | Recovering))
-        as_of = max((look.verdict.as_of for look in of_rule), default=None)
         for model, selected in rollup.selected.items():
             known = alerts.get(alert_id(name, Target("rollup", model)))
-            if as_of is None or (not firing[model] and (known is None or isinstance(known.state, Ok))):
+            if not firing[model] and (known is None or isinstance(known.state, Ok)):
                 continue
             yield Look(
                 rule=name,
                 severity=rollup.severity,
                 terms=rollup.terms,
                 target=Target("rollup", model),
-                verdict=_share(firing[model], selected, rollup.when_share, as_of),
+                verdict=_share(firing[model], selected, rollup.when_share, now),
                 hushed=rollup.hushed,
             )
 
