@@ -28,11 +28,16 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Model x signal x segment; a segment is written as in `lang=de`, and the whole model is the empty text."""
+    """Model x signal x segment in a window; a segment is written as in `lang=de`, the whole model is the empty text.
+
+    `source` "" is the primary label sources together; `window` "" where the alert has none, as one about the service.
+    """
 
     model: str
     signal: str
     segment: str
+    source: str = ""
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,7 @@ class Notice:
     @property
     def is_over(self) -> bool:
         """Whether nothing of the incident fires any longer."""
-        return self.kind == "resolved"
+        return self.kind in {"resolved", "digest"}
 
 
 class _Stored(Versioned, frozen=True):

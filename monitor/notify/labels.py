@@ -20,6 +20,8 @@ def labels(alert: Alert) -> dict[str, str]:
         "model": alert.series.model,
         "signal": alert.series.signal,
         "segment": alert.series.segment,
+        "source": alert.series.source,
+        "window": alert.series.window,
     }
     return {name: written for name, value in found.items() if (written := cut(value, _VALUE))}
 

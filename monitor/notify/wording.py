@@ -110,8 +110,9 @@ def tally(notice: Notice) -> str:
 
 
 def series_name(series: Series) -> str:
-    """`model / signal / segment`, the whole model without the last part."""
-    return " / ".join(part for part in (series.model, series.signal, series.segment) if part)
+    """`model / signal / segment / source / window`, without what is empty: the whole model has no segment."""
+    parts = (series.model, series.signal, series.segment, series.source, series.window)
+    return " / ".join(part for part in parts if part)
 
 
 def figures(evidence: Evidence) -> str:

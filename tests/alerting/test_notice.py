@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerting.notice import SEVERITIES, Alert, Counts, Evidence, Incident, Notice, Series, decode, encode
+from monitor.calibration.reading import Bin
 from monitor.errors import BadInput, Refused
 from tests.notify.samples import EVIDENCE, NOTICES, alert, notice
 
@@ -25,12 +26,15 @@ EVIDENCES = st.builds(
     n=st.integers(0, 2**53),
     window=st.integers(0, 10**7).map(lambda seconds: timedelta(seconds=seconds)),
     as_of=MOMENTS,
+    bins=st.lists(st.builds(Bin, FINITE, FINITE, st.integers(0, 2**53), FINITE, FINITE, st.tuples(FINITE, FINITE))).map(
+        tuple
+    ),
 )
 ALERTS = st.builds(
     Alert,
     rule=TEXT,
     severity=st.sampled_from(SEVERITIES),
-    series=st.builds(Series, TEXT, TEXT, TEXT),
+    series=st.builds(Series, TEXT, TEXT, TEXT, TEXT, TEXT),
     state=st.sampled_from(["firing", "recovering", "resolved"]),
     started_at=MOMENTS,
     ended_at=st.none() | MOMENTS,
