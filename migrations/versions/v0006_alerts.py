@@ -222,6 +222,7 @@ def _outbox() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'waiting'"),
     )
+    op.create_index("ix_delivery_dead", "delivery", ["channel"], postgresql_where=sa.text("state = 'dead'"))
     op.create_index("ix_delivery_settled_at", "delivery", ["settled_at"], unique=False)
     op.create_index(
         "ix_delivery_waiting",

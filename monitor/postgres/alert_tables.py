@@ -142,6 +142,7 @@ delivery = Table(
     CheckConstraint("state IN ('waiting', 'told', 'dead', 'dropped')", name="state"),
     Index("ix_delivery_waiting", "channel", "incident", "ord", postgresql_where=text("state = 'waiting'")),
     Index("ix_delivery_due_at", "channel", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index("ix_delivery_dead", "channel", postgresql_where=text("state = 'dead'")),
     Index("ix_delivery_settled_at", "settled_at"),
     postgresql_with={"fillfactor": 70},
     comment="the outbox: a notice on its way to one channel",
