@@ -31,7 +31,7 @@ def told(alert: Alert, force: Force, started_at: datetime, ended_at: datetime | 
     return notice.Alert(
         rule=alert.rule,
         severity=alert.severity,
-        series=notice.Series(target.model, target.signal, target.labels["segment"]),
+        series=notice.Series(target.model, target.signal, target.labels["segment"], target.source, target.window),
         state=_state(alert, ended_at),
         started_at=started_at,
         ended_at=ended_at,

@@ -11,6 +11,7 @@ from monitor.cli import (
     context,
     db,
     dead_letters,
+    deliver,
     demo,
     doctor,
     drift,
@@ -43,6 +44,7 @@ app = typer.Typer(
 config.register(app)
 db.register(app)
 dead_letters.register(app)
+deliver.register(app)
 demo.register(app)
 doctor.register(app)
 drift.register(app)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from monitor.config.sections import Settings
     from monitor.postgres.database import Connection
 
-ROLES: Final = ("ingest", "evaluate", "web")
+ROLES: Final = ("ingest", "evaluate", "deliver", "web")
 SAMPLE_ROWS: Final = 1000
 
 

@@ -70,6 +70,7 @@ class Plan:
         return [
             *(Role(name, (*command, "ingest", "--supervised"), environment) for name in self.ingest),
             Role("evaluate", (*command, "evaluate", "--supervised"), environment),
+            Role("deliver", (*command, "deliver", "--supervised"), environment),
             Role("web", (*command, "web", "--supervised", "--descriptor", str(listener)), environment, (listener,)),
         ]
 
@@ -124,7 +125,7 @@ class Service:
             else:
                 self._drain()
         finally:
-            for kind in ("ingest", "evaluate", "web"):
+            for kind in ("ingest", "evaluate", "deliver", "web"):
                 self._supervisor.stop(*self._supervisor.names(kind))
             log.info("stopped", extra={"exit_status": status})
         return status

@@ -54,9 +54,9 @@ def render(notice: Notice, source: str) -> dict[str, Any]:
     """
     if notice.kind == "digest":
         return render_change(headline(notice), notice.at, source, {"alerts": tally(notice)}, notice.link)
-    event = {"event_action": "resolve" if notice.is_over else "trigger", "dedup_key": cut(notice.incident.key, KEY)}
     if notice.is_over:
-        return {"path": "/v2/enqueue", "event": event}
+        return render_resolve(notice)
+    event = {"event_action": "trigger", "dedup_key": cut(notice.incident.key, KEY)}
     models = {alert.series.model for alert in notice.alerts}
     rules = {alert.rule for alert in notice.alerts}
     payload = {
@@ -69,6 +69,14 @@ def render(notice: Notice, source: str) -> dict[str, Any]:
         "custom_details": _details(notice),
     }
     return {"path": "/v2/enqueue", "event": {**event, "client": "caldrift", "payload": payload, **_links(notice.link)}}
+
+
+def render_resolve(notice: Notice) -> dict[str, Any]:
+    """The event that closes the notice's incident; PagerDuty takes it, and does nothing, where none is open."""
+    return {
+        "path": "/v2/enqueue",
+        "event": {"event_action": "resolve", "dedup_key": cut(notice.incident.key, KEY)},
+    }
 
 
 def render_change(

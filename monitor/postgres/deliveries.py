@@ -18,7 +18,7 @@ AND (%(notices)s::bigint[] IS NULL OR d.notice = ANY (%(notices)s))
 """
 LISTED: Final = f"""
 SELECT d.notice, d.channel, d.incident, i.rule, i.title, n.kind, n.queued_at, d.state, d.attempts, d.due_at,
-    d.settled_at, d.lease_until > clock_timestamp() IS TRUE AS under_way, d.error
+    d.settled_at, d.lease_until > statement_timestamp() IS TRUE AS under_way, d.error
 FROM delivery AS d JOIN notice AS n ON n.id = d.notice JOIN incident AS i ON i.key = d.incident
 WHERE {_CHOSEN} AND d.state = ANY (%(states)s::text[]) ORDER BY d.notice DESC, d.channel LIMIT %(limit)s
 """
@@ -26,16 +26,16 @@ COUNTED: Final = """
 SELECT (SELECT count(*) FROM delivery WHERE state = 'waiting'), (SELECT count(*) FROM delivery WHERE state = 'dead')
 """
 _RETRY: Final = f"""
-UPDATE delivery AS d SET state = 'waiting', due_at = clock_timestamp(), attempts = 0, settled_at = NULL, batch = NULL
+UPDATE delivery AS d SET state = 'waiting', due_at = statement_timestamp(), attempts = 0, settled_at = NULL, batch = NULL
 WHERE {_CHOSEN} AND (d.state = 'dead' OR (d.state = 'waiting' AND d.batch IS NULL)) AND NOT EXISTS (
     SELECT FROM notice AS n JOIN delivery AS l ON l.notice = n.id AND l.channel = d.channel
     WHERE n.incident = d.incident AND n.ord > d.ord AND l.state = 'told')
 RETURNING d.channel
 """
 _DROP: Final = f"""
-UPDATE delivery AS d SET state = 'dropped', settled_at = clock_timestamp(), batch = NULL, lease_until = NULL
+UPDATE delivery AS d SET state = 'dropped', settled_at = statement_timestamp(), batch = NULL, lease_until = NULL
 WHERE {_CHOSEN} AND (d.state = 'dead'
-    OR (d.state = 'waiting' AND (d.lease_until IS NULL OR d.lease_until <= clock_timestamp())))
+    OR (d.state = 'waiting' AND (d.lease_until IS NULL OR d.lease_until <= statement_timestamp())))
 RETURNING d.channel
 """
 

@@ -27,10 +27,10 @@ _CANDIDATES: Final = 8
 
 DUE: Final = """
 SELECT d.incident FROM delivery AS d
-WHERE d.channel = %(channel)s AND d.state = 'waiting' AND d.due_at <= clock_timestamp()
+WHERE d.channel = %(channel)s AND d.state = 'waiting' AND d.due_at <= statement_timestamp()
 AND NOT EXISTS (
     SELECT FROM delivery AS o WHERE o.channel = d.channel AND o.incident = d.incident AND o.state = 'waiting'
-    AND (o.lease_until > clock_timestamp() OR (o.attempts > 0 AND o.due_at > clock_timestamp())))
+    AND (o.lease_until > statement_timestamp() OR (o.attempts > 0 AND o.due_at > statement_timestamp())))
 ORDER BY d.due_at LIMIT %(limit)s
 """
 """Incidents of which something is due, none is under way, and none waits for another attempt."""
@@ -42,31 +42,31 @@ FOR UPDATE OF d
 """
 TAKEN: Final = """
 SELECT FROM delivery WHERE channel = %(channel)s AND incident = %(incident)s AND state = 'waiting'
-AND (lease_until > clock_timestamp() OR (attempts > 0 AND due_at > clock_timestamp())) LIMIT 1
+AND (lease_until > statement_timestamp() OR (attempts > 0 AND due_at > statement_timestamp())) LIMIT 1
 """
 _LEASE: Final = """
-UPDATE delivery SET batch = %(key)s, lease_until = clock_timestamp() + %(lease)s, attempts = attempts + 1,
-    due_at = least(due_at, clock_timestamp())
+UPDATE delivery SET batch = %(key)s, lease_until = statement_timestamp() + %(lease)s, attempts = attempts + 1,
+    due_at = least(due_at, statement_timestamp())
 WHERE channel = %(channel)s AND notice = ANY (%(notices)s)
 RETURNING lease_until
 """
 _TOLD: Final = """
-UPDATE delivery SET state = 'told', settled_at = clock_timestamp(), lease_until = NULL, error = %(error)s
+UPDATE delivery SET state = 'told', settled_at = statement_timestamp(), lease_until = NULL, error = %(error)s
 WHERE channel = %(channel)s AND notice = ANY (%(notices)s) AND state = 'waiting' AND batch = %(key)s
 """
 _PUT_OFF: Final = """
-UPDATE delivery SET batch = NULL, lease_until = NULL, due_at = clock_timestamp() + %(wait)s, error = %(error)s
+UPDATE delivery SET batch = NULL, lease_until = NULL, due_at = statement_timestamp() + %(wait)s, error = %(error)s
 WHERE channel = %(channel)s AND notice = ANY (%(notices)s) AND state = 'waiting' AND batch = %(key)s
     AND lease_until = %(lease_until)s
 """
 _DEAD: Final = """
-UPDATE delivery SET state = 'dead', settled_at = clock_timestamp(), lease_until = NULL, error = %(error)s
+UPDATE delivery SET state = 'dead', settled_at = statement_timestamp(), lease_until = NULL, error = %(error)s
 WHERE channel = %(channel)s AND notice = ANY (%(notices)s) AND state = 'waiting' AND batch = %(key)s
     AND lease_until = %(lease_until)s
 """
 _RAISE: Final = """
 INSERT INTO delivery (notice, channel, incident, ord, due_at)
-SELECT n.id, c.name, n.incident, n.ord, clock_timestamp()
+SELECT n.id, c.name, n.incident, n.ord, statement_timestamp()
 FROM notice AS n CROSS JOIN unnest(%(channels)s::text[]) AS c (name) WHERE n.id = ANY (%(notices)s)
 ON CONFLICT DO NOTHING
 """
@@ -100,12 +100,13 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a channel does. `is_open`: whether it may be tried now; `refuses`: it refused all notices the last time;
-    `failures` in a row; `beat_seconds` since it took a sign of life, None if it never did."""
+    `failures` in a row; `beat_seconds` since it took a sign of life, None if it never did; `error` of the last try."""
 
     is_open: bool = True
     refuses: bool = False
     failures: int = 0
     beat_seconds: float | None = None
+    error: str | None = None
 
     @property
     def is_on_trial(self) -> bool:
@@ -116,8 +117,8 @@ class Health:
 def health(connection: Connection, channel: str) -> Health:
     """How the channel does; one that was never tried is open."""
     row = connection.execute(
-        "SELECT closed_until IS NULL OR closed_until <= clock_timestamp(), refused_at IS NOT NULL, failures,"
-        " extract(epoch FROM clock_timestamp() - beat_at)::float8 FROM channel WHERE name = %s",
+        "SELECT closed_until IS NULL OR closed_until <= statement_timestamp(), refused_at IS NOT NULL, failures,"
+        " extract(epoch FROM statement_timestamp() - beat_at)::float8, error FROM channel WHERE name = %s",
         (channel,),
     ).fetchone()
     return Health(*row) if row else Health()
@@ -144,8 +145,8 @@ def lease(connection: Connection, channel: str, length: timedelta, *, on_trial: 
 
 def _is_our_trial(connection: Connection, channel: str, length: timedelta) -> bool:
     cursor = connection.execute(
-        "UPDATE channel SET closed_until = clock_timestamp() + %s"
-        " WHERE name = %s AND (closed_until IS NULL OR closed_until <= clock_timestamp())",
+        "UPDATE channel SET closed_until = statement_timestamp() + %s"
+        " WHERE name = %s AND (closed_until IS NULL OR closed_until <= statement_timestamp())",
         (length, channel),
     )
     return cursor.rowcount == 1
@@ -203,7 +204,7 @@ def mark_told(connection: Connection, batch: Batch, reference: str | None, flaw:
             return
         connection.execute(
             """
-            INSERT INTO channel (name, told_at) VALUES (%s, clock_timestamp())
+            INSERT INTO channel (name, told_at) VALUES (%s, statement_timestamp())
             ON CONFLICT (name) DO UPDATE SET failures = 0, closed_until = NULL, refused_at = NULL, error = NULL,
                 told_at = EXCLUDED.told_at
             """,
@@ -233,10 +234,10 @@ def put_off(connection: Connection, batch: Batch, wait: timedelta, closed_for: t
         connection.execute(
             """
             INSERT INTO channel (name, failures, closed_until, error)
-            VALUES (%(name)s, 1, clock_timestamp() + %(closed_for)s::interval, %(reason)s)
+            VALUES (%(name)s, 1, statement_timestamp() + %(closed_for)s::interval, %(reason)s)
             ON CONFLICT (name) DO UPDATE SET failures = channel.failures + 1, refused_at = NULL, error = EXCLUDED.error,
                 closed_until = coalesce(EXCLUDED.closed_until,
-                    CASE WHEN channel.failures + 1 >= %(most)s THEN clock_timestamp() + %(wait)s END)
+                    CASE WHEN channel.failures + 1 >= %(most)s THEN statement_timestamp() + %(wait)s END)
             """,
             {
                 "name": batch.channel,
@@ -270,7 +271,7 @@ def mark_refused(
             connection.execute(
                 """
                 INSERT INTO channel (name, refused_at, closed_until, error)
-                VALUES (%s, clock_timestamp(), clock_timestamp() + %s, %s)
+                VALUES (%s, statement_timestamp(), statement_timestamp() + %s, %s)
                 ON CONFLICT (name) DO UPDATE SET refused_at = coalesce(channel.refused_at, EXCLUDED.refused_at),
                     closed_until = EXCLUDED.closed_until, failures = 0, error = EXCLUDED.error
                 """,
@@ -311,15 +312,17 @@ def forgive(connection: Connection, channels: Sequence[str]) -> None:
 def note_beat(connection: Connection, channel: str) -> None:
     """The channel took a sign of life."""
     connection.execute(
-        "INSERT INTO channel (name, beat_at) VALUES (%s, clock_timestamp())"
+        "INSERT INTO channel (name, beat_at) VALUES (%s, statement_timestamp())"
         " ON CONFLICT (name) DO UPDATE SET beat_at = EXCLUDED.beat_at",
         (channel,),
     )
 
 
-def waiting_channels(connection: Connection) -> list[str]:
-    """Names of the channels for which something waits, whether or not there still is such a channel."""
-    rows = connection.execute("SELECT DISTINCT channel FROM delivery WHERE state = 'waiting' ORDER BY channel")
+def due_channels(connection: Connection) -> list[str]:
+    """Names of the channels for which something is due, whether or not there still is such a channel."""
+    rows = connection.execute(
+        "SELECT DISTINCT channel FROM delivery WHERE state = 'waiting' AND due_at <= statement_timestamp() ORDER BY channel"
+    )
     return [str(name) for (name,) in rows]
 
 

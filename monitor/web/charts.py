@@ -50,14 +50,21 @@ _SHAPES = {"below": ("down", "over"), "above": ("up", "under"), "on": ("circle",
 
 def reliability_diagram(reading: Reading, ident: str = "reliability") -> Figure:
     """Share right against stated confidence in equal-width bins, with intervals, the diagonal and the counts."""
-    title = "Reliability diagram"
-    points = [_point(found) for found in reading.bins]
+    return bins_diagram(reading.bins, reading.confidence_level, ident)
+
+
+def bins_diagram(
+    bins: Sequence[Bin], confidence_level: float, ident: str, title: str = "Reliability diagram"
+) -> Figure:
+    """The reliability diagram of bins, whose intervals are of the level."""
+    points = [_point(found) for found in bins]
     if not points:
         return nothing(title, "Not enough labels: no labelled prediction in this window yet.")
+    labels = sum(found.n for found in bins)
     x, y = Linear(0, 1, LEFT, RIGHT), Linear(0, 1, _BOTTOM, _TOP)
     sides = [point.side for point in points]
     description = (
-        f"{len(points)} bins with labels, {count(reading.n)} labels. With their whole interval, {sides.count('below')} "
+        f"{len(points)} bins with labels, {count(labels)} labels. With their whole interval, {sides.count('below')} "
         f"lie below the line (over-confident) and {sides.count('above')} above it (under-confident)."
     )
     drawn = join(
@@ -73,7 +80,12 @@ def reliability_diagram(reading: Reading, ident: str = "reliability") -> Figure:
         ]
     )
     shown = picture(ident, WIDTH, HEIGHT, title, description, drawn)
-    return Figure(title=title, picture=shown, legend=_reliability_legend(reading), table=bins_table(reading), note="")
+    return Figure(
+        title=title,
+        picture=shown,
+        legend=_reliability_legend(confidence_level),
+        table=bins_table(bins, confidence_level),
+    )
 
 
 def _point(found: Bin) -> Point:
@@ -240,14 +252,14 @@ def side_title(text: str, y: Linear, css: str = "") -> Markup:
     return tag("text", text, x=12.0, y=middle, class_=f"title {css}".strip(), text_anchor="middle", transform=turn)
 
 
-def _reliability_legend(reading: Reading) -> Markup:
+def _reliability_legend(confidence_level: float) -> Markup:
     def key(side: str) -> Markup:
         shape, css = _SHAPES[side]
         return join([tag("path", d="M11 0 L11 12", class_=f"whisker {css}"), marker(shape, 11, 6, 4.5, f"mark {css}")])
 
     return legend(
         [
-            (key("on"), f"agrees with the line within its {level(reading)} interval"),
+            (key("on"), f"agrees with the line within its {level(confidence_level)} interval"),
             (key("below"), "over-confident"),
             (key("above"), "under-confident"),
             (tag("rect", x=7.0, y=1.0, width=8.0, height=11.0, class_="bar plain"), "labels in the bin"),
@@ -255,12 +267,12 @@ def _reliability_legend(reading: Reading) -> Markup:
     )
 
 
-def level(reading: Reading) -> str:
-    """`95 %`: the level of the reading's intervals."""
-    return f"{reading.confidence_level * 100:.4g}\N{NO-BREAK SPACE}%"
+def level(confidence_level: float) -> str:
+    """`95 %`: the level of intervals."""
+    return f"{confidence_level * 100:.4g}\N{NO-BREAK SPACE}%"
 
 
-def bins_table(reading: Reading) -> Markup:
+def bins_table(bins: Sequence[Bin], confidence_level: float) -> Markup:
     """The bins in figures: counts, means and intervals."""
     rows = (
         (
@@ -270,7 +282,7 @@ def bins_table(reading: Reading) -> Markup:
             ratio(found.accuracy),
             between(Range(*found.interval)),
         )
-        for found in reading.bins
+        for found in bins
     )
-    heads = ("bin", "labels (n)", "mean confidence", "share right", f"{level(reading)} interval")
+    heads = ("bin", "labels (n)", "mean confidence", "share right", f"{level(confidence_level)} interval")
     return data_table("Equal-width bins of stated confidence", heads, rows)

@@ -131,7 +131,10 @@ def _words(reading: Reading, measure: str, value: float | None) -> list[str]:
         return [reading.missing.get(measure, "not enough labels")]
     interval = interval_of(reading, measure)
     n = f"n = {plain(reading.n)}" + (", not enough labels" if reading.not_enough_labels else "")
-    return [n if interval is None else f"{level(reading)}: {between(interval)}", *([] if interval is None else [n])]
+    return [
+        n if interval is None else f"{level(reading.confidence_level)}: {between(interval)}",
+        *([] if interval is None else [n]),
+    ]
 
 
 def _gap_words(reading: Reading) -> list[str]:
@@ -212,7 +215,7 @@ def above_table(reading: Reading) -> Markup:
         return tag("p", "Not enough labels.", class_="muted")
     return data_table(
         "Labelled predictions at or above a confidence",
-        ("confidence", "labels (n), share of all", f"share right, {level(reading)} interval"),
+        ("confidence", "labels (n), share of all", f"share right, {level(reading.confidence_level)} interval"),
         rows,
     )
 
@@ -228,7 +231,7 @@ def facts_of(reading: Reading) -> list[tuple[str, str]]:
         ("labels", "mature" if reading.mature else "provisional: younger predictions are included"),
         ("bins", f"{reading.bins_setting.count} of equal width, {_edges(reading)}"),
         *(
-            (f"{_NAMES[name]} at every look", f"{level(reading)}: {between(Range(*found))}")
+            (f"{_NAMES[name]} at every look", f"{level(reading.confidence_level)}: {between(Range(*found))}")
             for name, found in reading.every_look.items()
         ),
         *([] if reading.confidence_shift is None else [("confidences moved", _shift_words(reading.confidence_shift))]),

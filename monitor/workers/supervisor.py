@@ -25,7 +25,7 @@ STOP_SECONDS: Final = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A process to keep running. `name` is unique: ingest-1, ingest-2, evaluate, web."""
+    """A process to keep running. `name` is unique: ingest-1, ingest-2, evaluate, deliver, web."""
 
     name: str
     command: tuple[str, ...]

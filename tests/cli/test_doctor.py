@@ -49,7 +49,7 @@ def test_a_sound_installation_without_roles_running_is_no_failure(
     found = states(result)
     well = ("postgres", "schema", "clock", "kafka", "topics", "cluster", "recount")
     assert {found[name] for name in well} == {"ok"}, result.stdout
-    assert {found[role] for role in ("ingest", "evaluate", "web")} == {"warn"}
+    assert {found[role] for role in ("ingest", "evaluate", "deliver", "web")} == {"warn"}
     assert result.returncode == (0 if "fail" not in found.values() else 1)
 
 

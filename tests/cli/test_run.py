@@ -113,7 +113,7 @@ def test_roles_are_kept_running_and_stop_in_order(
         publish(broker, topics, 200)
         assert run.status("--wait", "90s").returncode == 0
         before = run.pids()
-        assert set(before) == {"ingest-1", "evaluate", "web"}
+        assert set(before) == {"ingest-1", "evaluate", "deliver", "web"}
         for pid in before.values():
             os.kill(pid, signal.SIGKILL)
         run.wait_for(lambda: not set(run.pids().values()) & set(before.values()), "not every role came back")

@@ -171,10 +171,12 @@ def test_a_service_that_is_stopped_and_started_and_fed_again_says_what_the_files
 def test_whatever_process_is_killed_a_second_replay_gives_the_same_numbers(folder: Path) -> None:
     files = write_files(folder.parent)
     with running(folder, "--ingest-processes", "2") as run:
-        assert {"postgres", "broker", "ingest-1", "ingest-2", "evaluate", "web", "supervisor"} == set(run.pids())
+        assert {"postgres", "broker", "ingest-1", "ingest-2", "evaluate", "deliver", "web", "supervisor"} == set(
+            run.pids()
+        )
         run.replay(files)
         before = run.readings()
-        for role in ("web", "evaluate", "ingest-2", "postgres", "broker"):
+        for role in ("web", "deliver", "evaluate", "ingest-2", "postgres", "broker"):
             run.kill(role)
         for role in ("postgres", "broker"):
             run.kill(role, guard=True)
