@@ -53,9 +53,13 @@ FRESH_EVALUATIONS = 3
 
 
 def sender_of(settings: "Settings") -> "Sender":
-    """Who tells."""
+    """Who tells: known by where its pages are or, where nobody said, by the name of the host."""
+    import socket
+    from urllib.parse import urlsplit
+
     from monitor.notify.channel import Sender
     from monitor.notify.exchange import Transport
 
-    pages = f"http://{settings.web.host}:{settings.web.port}"
-    return Sender(pages.partition("//")[2], pages, Transport())
+    pages = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
+    name = urlsplit(pages).netloc if settings.web.public_url else socket.gethostname()
+    return Sender(name, pages, Transport())

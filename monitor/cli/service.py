@@ -114,7 +114,7 @@ class Service:
                 changed = self._mend() or changed
                 if self._plan.reload.is_set():
                     self._plan.reload.clear()
-                    self._supervisor.signal(signal.SIGHUP, "evaluate")
+                    self._supervisor.signal(signal.SIGHUP, "evaluate", "deliver")
                 self._announce(changed)
                 refused = self._supervisor.refused()
                 if 2 in refused.values():

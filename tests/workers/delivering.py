@@ -1,4 +1,4 @@
-"""The role `deliver` for tests: rules that name channels on loopback, and the role in this process or as one of its own."""
+"""The role `deliver` for tests: rules that name channels on loopback, the role in this process or in one of its own."""
 
 import os
 import subprocess
