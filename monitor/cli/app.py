@@ -18,7 +18,9 @@ from monitor.cli import (
     evaluate,
     ingest,
     measure,
+    notify,
     offsets,
+    outbox,
     reading,
     replay,
     rules,
@@ -51,7 +53,9 @@ drift.register(app)
 evaluate.register(app)
 ingest.register(app)
 measure.register(app)
+notify.register(app)
 offsets.register(app)
+outbox.register(app)
 reading.register(app)
 replay.register(app)
 rules.register(app)

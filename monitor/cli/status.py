@@ -34,6 +34,8 @@ class Status:
     applied_at: datetime | None
     evaluated_at: datetime | None
     dead_letters: Mapping[str, int]
+    outbox: Mapping[str, int]
+    """Notices that wait to be told to a channel, and that are dead."""
     processes: Mapping[str, float]
     """Wall seconds since the last sign of life, by role and instance."""
     unreachable: str | None = None
@@ -47,6 +49,7 @@ class Status:
             "applied_at": _rfc3339(self.applied_at),
             "now": _rfc3339(self.now),
             "dead_letters": dict(self.dead_letters),
+            "outbox": dict(self.outbox),
             "processes": {name: round(seconds, 1) for name, seconds in self.processes.items()},
         }
         return json.dumps(document if self.unreachable is None else {**document, "unreachable": self.unreachable})
@@ -64,6 +67,7 @@ class Status:
             f"deltas        {self.deltas_waiting} waiting",
             f"evaluated     {_rfc3339(self.evaluated_at) or 'not yet'} (now {_rfc3339(self.now)})",
             f"dead letters  {letters}",
+            f"outbox        {', '.join(f'{n} {name}' for name, n in self.outbox.items())}",
             f"processes     {roles or 'none has been heard of'}",
         ]
         return lines if self.unreachable is None else [*lines, f"unreachable   {self.unreachable}"]
@@ -108,7 +112,7 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
     """The status now. A broker that is away leaves the lag as the intake last saw it."""
     from monitor.config.connections import kafka_access
     from monitor.errors import Refused, Unavailable
-    from monitor.postgres import dead_letters, pipeline
+    from monitor.postgres import dead_letters, deliveries, pipeline
     from monitor.postgres.offsets import read_offsets
     from monitor.workers.progress import published
 
@@ -128,6 +132,7 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
         applied_at=progress.applied_at,
         evaluated_at=progress.evaluated_at,
         dead_letters=dead_letters.counts(connection),
+        outbox=deliveries.counted(connection),
         processes=heard_of([(beat.name, beat.instance, beat.silent_seconds) for beat in pipeline.beats(connection)]),
         unreachable=unreachable,
     )

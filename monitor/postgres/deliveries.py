@@ -26,7 +26,8 @@ COUNTED: Final = """
 SELECT (SELECT count(*) FROM delivery WHERE state = 'waiting'), (SELECT count(*) FROM delivery WHERE state = 'dead')
 """
 _RETRY: Final = f"""
-UPDATE delivery AS d SET state = 'waiting', due_at = statement_timestamp(), attempts = 0, settled_at = NULL, batch = NULL
+UPDATE delivery AS d SET state = 'waiting', due_at = statement_timestamp(), attempts = 0, batch = NULL,
+    settled_at = NULL
 WHERE {_CHOSEN} AND (d.state = 'dead' OR (d.state = 'waiting' AND d.batch IS NULL)) AND NOT EXISTS (
     SELECT FROM notice AS n JOIN delivery AS l ON l.notice = n.id AND l.channel = d.channel
     WHERE n.incident = d.incident AND n.ord > d.ord AND l.state = 'told')
@@ -73,7 +74,7 @@ class Choice:
         return {"channel": self.channel, "notices": numbers}
 
 
-def listed(connection: Connection, choice: Choice, states: Sequence[State], limit: int) -> list[Delivery]:
+def listed(connection: Connection, choice: Choice, states: Sequence[str], limit: int) -> list[Delivery]:
     """Deliveries in these states, those of the newest notices first."""
     with connection.cursor(row_factory=class_row(Delivery)) as cursor:
         return cursor.execute(LISTED, {**choice.parameters, "states": list(states), "limit": limit}).fetchall()

@@ -321,7 +321,7 @@ def note_beat(connection: Connection, channel: str) -> None:
 def due_channels(connection: Connection) -> list[str]:
     """Names of the channels for which something is due, whether or not there still is such a channel."""
     rows = connection.execute(
-        "SELECT DISTINCT channel FROM delivery WHERE state = 'waiting' AND due_at <= statement_timestamp() ORDER BY channel"
+        "SELECT DISTINCT channel FROM delivery WHERE state = 'waiting' AND due_at <= statement_timestamp() ORDER BY 1"
     )
     return [str(name) for (name,) in rows]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.alerting.notice import Notice
+from monitor.alerting.notice import Kind, Notice
 from monitor.errors import Unavailable
 from monitor.notify.slack import Picture
 from monitor.postgres.database import Connection, connect
@@ -184,10 +184,11 @@ def test_a_slack_thread_goes_on_until_the_incident_is_over(
     slack = Slack()
     with receiving(slack) as receiver:
         put_rules(connection, {"slack": slack_channel(receiver)})
-        for kinds in (("fired", "changed"), ("reminder", "resolved"), ("fired",)):
+        stories: tuple[tuple[Kind, ...], ...] = (("fired", "changed"), ("reminder", "resolved"), ("fired",))
+        for kinds in stories:
             with delivering(database):  # a new process each time
                 for kind in kinds:
-                    queue(connection, story(kind), "slack")  # type: ignore[arg-type]  # each is a kind
+                    queue(connection, story(kind), "slack")
                     until(lambda: told(connection, "slack"), f"{kind} is told")
     first, second = slack.messages
     assert [message["text"].split(" · ")[0] for message in slack.messages.values()] == ["RESOLVED", "FIRING"]
@@ -204,7 +205,7 @@ def test_without_a_thread_each_notice_is_a_message_of_its_own(
         put_rules(connection, {"slack": slack_channel(receiver, thread=False)})
         with delivering(database):
             for kind in ("fired", "resolved"):
-                queue(connection, story(kind), "slack")  # type: ignore[arg-type]  # each is a kind
+                queue(connection, story(kind), "slack")
                 until(lambda: told(connection, "slack"), f"{kind} is told")
     assert (len(slack.messages), slack.threads) == (2, {})
 
@@ -264,7 +265,9 @@ def test_what_waits_for_a_channel_that_cannot_be_used_is_raised_and_told_once_it
             queue(connection, story("fired"), "hook", "gone")
             until(lambda: told(connection, "last"), "it is raised")
             assert (states(connection, "hook"), states(connection, "gone")) == (["dead"], ["dead"])
-            reasons = dict(connection.execute("SELECT channel, error FROM delivery WHERE state = 'dead'").fetchall())
+            reasons: dict[str, str] = dict(
+                connection.execute("SELECT channel, error FROM delivery WHERE state = 'dead'").fetchall()
+            )
             assert reasons == {
                 "hook": f"channels.hook.url_file: {secret} cannot be read: No such file or directory",
                 "gone": "there is no such channel in the rules in force",
