@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 
 from monitor.errors import BadInput, Unavailable
 from monitor.postgres.pages import schema_revision
-from monitor.web import api, exposition, pages
+from monitor.web import alertroutes, api, exposition, pages
+from monitor.web.alertpage import UnknownAlertError
 from monitor.web.connections import Connections
 from monitor.web.guard import COOKIE, Guard, is_token, local_path, session_of
 from monitor.web.layout import VERSION, Layout
@@ -36,6 +37,7 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     app = FastAPI(title="caldrift", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     layout = Layout(refresh_seconds=options.refresh_seconds, signed_in=options.token is not None)
     app.include_router(pages.router(connections, layout, options))
+    app.include_router(alertroutes.router(connections, layout, options))
     app.include_router(api.router(connections, options))
     app.include_router(exposition.router(connections, options))
     app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
@@ -127,6 +129,10 @@ def _add_failures(app: FastAPI, layout: Layout) -> None:
     @app.exception_handler(UnknownSeriesError)
     def unknown(request: Request, failure: UnknownSeriesError) -> Response:
         return say(request, "No such series", str(failure), 404, then="The overview lists the series that there are.")
+
+    @app.exception_handler(UnknownAlertError)
+    def no_alert(request: Request, failure: UnknownAlertError) -> Response:
+        return say(request, "No such alert", str(failure), 404, then="The page of alerts lists those that there are.")
 
     @app.exception_handler(BadInput)
     def bad(request: Request, failure: BadInput) -> Response:

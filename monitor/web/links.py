@@ -71,6 +71,36 @@ class OverviewAddress:
         return f"/?{self.query()}"
 
 
+@dataclass(frozen=True, slots=True)
+class AlertsAddress:
+    """What the page of alerts lists. `state` empty: what is open, and what ended lately; `told` told or hushed."""
+
+    model: str = ""
+    rule: str = ""
+    severity: str = ""
+    state: str = ""
+    told: str = ""
+    page: int = 1
+    refresh: bool = True
+
+    def query(self) -> str:
+        pairs = [(name, value) for name in _ALERTS if (value := str(getattr(self, name)))]
+        pairs += [("page", str(self.page))] if self.page != 1 else []
+        pairs += [] if self.refresh else [("refresh", "off")]
+        return urlencode(pairs)
+
+    def url(self) -> str:
+        return "/alerts" + (f"?{query}" if (query := self.query()) else "")
+
+    def api(self) -> str:
+        """A machine's view of the same, from the first page on."""
+        query = replace(self, page=1, refresh=True).query()
+        return "/api/v1/alerts" + (f"?{query}" if query else "")
+
+
+_ALERTS = ("model", "rule", "severity", "state", "told")
+
+
 def address_of(series: SeriesKey | SeriesRow, window: str) -> SeriesAddress:
     """The address of a series that the database holds."""
     return SeriesAddress(

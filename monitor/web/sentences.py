@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
+from monitor.alerting.conduct import Severity
+from monitor.alerting.notice import SEVERITIES
+from monitor.postgres.alert_views import Count
 from monitor.postgres.listings import Totals
 from monitor.postgres.offsets import StoredOffset
 from monitor.postgres.pipeline import Beat, Progress
@@ -42,6 +46,22 @@ def overview(
     """How many series are off, how old the labels are, how many predictions have one, and how far the intake is."""
     parts = [_standing(found, window), _labels(found, partitions, labels_topic, now), _lag(partitions)]
     return Markup(" ").join(parts)
+
+
+def firing(counts: Sequence[Count], *, has_rules: bool) -> Markup:
+    """How many alerts fire, and how bad they are."""
+    if not has_rules:
+        return tag("span", "No rules are in force yet.")
+    by_severity = Counter[Severity]()
+    for count in counts:
+        if count.state == "firing":
+            by_severity[count.severity] += count.n
+    n = by_severity.total()
+    if not n:
+        return tag("span", "No alert fires.")
+    kinds = [f"{plain(by_severity[each])} {each}" for each in reversed(SEVERITIES) if by_severity[each]]
+    words = f"{plural(n, 'alert')} {'fires' if n == 1 else 'fire'}"
+    return tag("span", tag("strong", words, class_="firing"), f" ({', '.join(kinds)}).")
 
 
 def _standing(found: Totals, window: str) -> Markup:

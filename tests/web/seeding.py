@@ -20,6 +20,7 @@ from monitor.postgres.readings import StoredReading, write_readings
 from monitor.postgres.series import series_ids
 from monitor.rolling.panes import hour_of
 from monitor.rolling.segments import SeriesName
+from tests.web.alert_seeding import seed_alerts
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 EVIL = "<script>alert('x')</script>"
@@ -190,4 +191,5 @@ def seeded(dsn: str, points: int = 24) -> list[Reading]:
         newest = seed_readings(connection, windows=("7d", "1d"), points=points)
         seed_drift(connection)
         seed_intake(connection)
+        seed_alerts(connection, NOW, EVIL)
     return newest
