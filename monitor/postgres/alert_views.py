@@ -134,7 +134,7 @@ ENDED: Final = f"""
 SELECT {_WHO}, t.fired_at, t.at AS ended_at, t.reason, (t.body -> 'transition' ->> 'flaps')::int AS flaps, t.hushed
 FROM alert_transition AS t JOIN alert AS a ON a.id = t.alert LEFT JOIN series AS s ON s.id = a.series
 WHERE t.after = 'ok' AND t.fired_at IS NOT NULL AND {_CHOSEN}
-ORDER BY t.at DESC, t.alert, t.number DESC LIMIT %(limit)s
+ORDER BY t.at DESC, t.alert, t.number DESC LIMIT %(limit)s OFFSET %(offset)s
 """
 OF_SERIES: Final = f"""
 SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence {_FROM}
@@ -169,10 +169,10 @@ def open_alerts(connection: Connection, chosen: Choice, *, limit: int, offset: i
     return _alerts(connection, OPEN_ALERTS, given)
 
 
-def ended(connection: Connection, chosen: Choice, *, limit: int) -> list[LifeRow]:
+def ended(connection: Connection, chosen: Choice, *, limit: int, offset: int = 0) -> list[LifeRow]:
     """What fired and is over, the last first; of a choice its model, rule and severity."""
     with connection.cursor(row_factory=class_row(LifeRow)) as cursor:
-        return cursor.execute(ENDED.encode(), {**_given(chosen), "limit": limit}).fetchall()
+        return cursor.execute(ENDED.encode(), {**_given(chosen), "limit": limit, "offset": offset}).fetchall()
 
 
 def of_series(connection: Connection, series: Iterable[int], states: Sequence[StateName] = FIRED) -> list[AlertRow]:

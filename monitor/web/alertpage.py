@@ -19,7 +19,7 @@ from monitor.web.alertwords import REASONS, SubjectView, evidence_text, subject_
 from monitor.web.channelwords import ChannelView, channel_view
 from monitor.web.evidence import EvidenceView, evidence_view
 from monitor.web.options import WebOptions
-from monitor.web.rulewords import rule_facts
+from monitor.web.rulewords import asked_labels, rule_facts
 from monitor.web.scales import duration_text, instant_text, plain
 from monitor.web.sentences import plural
 
@@ -186,12 +186,11 @@ def sentence_of(found: Found) -> str:
             ended = (
                 "" if last is None else f" since {instant_text(last.transition.at)}: {REASONS[last.transition.reason]}"
             )
-            return f"It is over{ended}."
+            return f"Over{ended}."
         case Pending(watched=watched, new_labels=new_labels):
-            watched_for, over = _share(watched, found.rule), _labels(new_labels, found.rule)
-            return f"The limit is crossed, so far for {watched_for} and over {over}."
+            return f"The limit is crossed, so far for {_share(watched, found.rule)}{_labels(new_labels, found.rule)}."
         case Firing(fired_at=fired_at, flaps=flaps):
-            return f"It fires since {instant_text(fired_at)}, for {duration_text(found.now - fired_at)}{_flaps(flaps)}."
+            return f"Firing since {instant_text(fired_at)}, for {duration_text(found.now - fired_at)}{_flaps(flaps)}."
         case Recovering(fired_at=fired_at, flaps=flaps, watched=watched):
             wait = "" if found.rule is None else f" of {duration_text(found.rule.keep_firing_for)}"
             return (
@@ -205,11 +204,11 @@ def _share(watched: timedelta, rule: AlertRule | None) -> str:
 
 
 def _labels(new_labels: int, rule: AlertRule | None) -> str:
-    return (
-        plural(new_labels, "new label")
-        if rule is None
-        else f"{plain(new_labels)} of {plural(rule.for_new_labels, 'new label')}"
-    )
+    """How much of the wait for labels is over; empty for a rule that asks for none."""
+    if rule is None:
+        return f" and over {plural(new_labels, 'new label')}"
+    asked = asked_labels(rule)
+    return f" and over {plain(new_labels)} of {plural(asked, 'new label')}" if asked else ""
 
 
 def _flaps(flaps: int) -> str:

@@ -8,16 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from monitor.alerting.alertrules import AlertRule, alert_rules
 from monitor.alerting.conduct import Severity
-from monitor.alerting.inforce import in_force
-from monitor.errors import Refused
 from monitor.postgres import alert_views, delivery_log, listings, pipeline, rule_views
 from monitor.postgres.alert_views import OPEN, Choice, Telling
 from monitor.postgres.database import Connection
-from monitor.postgres.rule_views import RuleSetRow
 from monitor.web import alertpage, alertspage, rulespage
 from monitor.web.connections import Connections
+from monitor.web.inforce import rules_of
 from monitor.web.layout import Layout
 from monitor.web.links import AlertsAddress
 from monitor.web.options import WebOptions
@@ -114,16 +111,6 @@ def _alert(connection: Connection, number: UUID, before: int | None) -> alertpag
         silences=rule_views.silences(connection, since=now),
         now=now,
     )
-
-
-def rules_of(stored: RuleSetRow | None) -> tuple[tuple[AlertRule, ...], str]:
-    """The rules in force; or why they cannot be read."""
-    if stored is None:
-        return (), ""
-    try:
-        return alert_rules(in_force(stored.body)), ""
-    except Refused as failure:
-        return (), str(failure)
 
 
 def _add_rules(routes: APIRouter, connections: Connections, layout: Layout) -> None:

@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from monitor.alerting.notice import SEVERITIES
 from monitor.postgres.alert_views import OPEN, AlertRow, Count, LifeRow
-from monitor.web.alertwords import REASONS, SubjectView, alert_url, evidence_text, since_text, subject_view
+from monitor.web.alertwords import REASONS, SubjectView, alert_url, evidence_text, subject_view
 from monitor.web.links import AlertsAddress
 from monitor.web.options import WebOptions
-from monitor.web.scales import duration_text, instant_text
+from monitor.web.scales import duration_text, instant_text, plain
 from monitor.web.sentences import firing, plural
 from monitor.web.svg import tag
 
@@ -49,8 +49,8 @@ class RowView:
     state: str
     severity: str
     evidence: str
-    finding: str
-    since: str
+    at: str
+    age: str
     hushed: str
 
 
@@ -125,8 +125,9 @@ def sentence_of(found: Found) -> Markup:
     for count in found.counts:
         others[count.state] += count.n
     hushed = sum(count.n for count in found.counts if count.hushed)
-    rest = [f"{plural(others['recovering'], 'alert')} recovering"] if others["recovering"] else []
-    rest += [f"{plural(others['pending'], 'alert')} pending"] if others["pending"] else []
+    rest = [
+        f"{plain(others[state])} {'is' if others[state] == 1 else 'are'} {state}" for state in OPEN[1:] if others[state]
+    ]
     more = f" {' and '.join(rest)}." if rest else ""
     untold = f" Of {plural(hushed, 'alert')} nobody is told." if hushed else ""
     return Markup("").join([firing(found.counts, has_rules=found.has_rules), tag("span", more + untold)])
@@ -148,8 +149,8 @@ def _row(row: AlertRow, window: str, now: datetime) -> RowView:
         state=row.state,
         severity=row.severity,
         evidence=evidence_text(row.evidence),
-        finding=row.finding,
-        since=since_text(row.fired_at, now) or f"judged {instant_text(row.judged_at)}",
+        at="" if row.fired_at is None else instant_text(row.fired_at),
+        age="not yet" if row.fired_at is None else f"for {duration_text(now - row.fired_at)}",
         hushed=row.hushed or "",
     )
 

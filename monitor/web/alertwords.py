@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from monitor.alerting.transition import Reason
 from monitor.alerting.verdict import Alarmed, Estimate, Evidence, Measured, Said
 from monitor.postgres.pages import SeriesKey
 from monitor.web.links import address_of, segment_text
-from monitor.web.scales import duration_text, instant_text, plain
+from monitor.web.scales import duration_text, plain
 from monitor.web.verdicts import Range, ratio, signed
 
 SERVICE: Final = "caldrift itself"
@@ -143,8 +143,3 @@ def alarm_text(evidence: Alarmed) -> str:
         f"{tier}: {side} in {evidence.band} confidences, share right moved by {signed(-evidence.size)} "
         f"({signed(interval.low)} to {signed(interval.high)})"
     )
-
-
-def since_text(at: datetime | None, now: datetime) -> str:
-    """`20 Nov 2026, 10:00 UTC, for 2 h`."""
-    return "" if at is None else f"{instant_text(at)}, for {duration_text(now - at)}"

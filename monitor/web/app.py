@@ -13,9 +13,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from monitor.errors import BadInput, Unavailable
+from monitor.errors import BadInput, Refused, Unavailable
 from monitor.postgres.pages import schema_revision
-from monitor.web import alertroutes, api, exposition, pages
+from monitor.web import alertapi, alertroutes, api, exposition, pages
 from monitor.web.alertpage import UnknownAlertError
 from monitor.web.connections import Connections
 from monitor.web.guard import COOKIE, Guard, is_token, local_path, session_of
@@ -39,6 +39,7 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     app.include_router(pages.router(connections, layout, options))
     app.include_router(alertroutes.router(connections, layout, options))
     app.include_router(api.router(connections, options))
+    app.include_router(alertapi.router(connections))
     app.include_router(exposition.router(connections, options))
     app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
     _add_probes(app, connections, revision)
@@ -133,6 +134,10 @@ def _add_failures(app: FastAPI, layout: Layout) -> None:
     @app.exception_handler(UnknownAlertError)
     def no_alert(request: Request, failure: UnknownAlertError) -> Response:
         return say(request, "No such alert", str(failure), 404, then="The page of alerts lists those that there are.")
+
+    @app.exception_handler(Refused)
+    def unreadable(request: Request, failure: Refused) -> Response:
+        return say(request, "What is stored cannot be read", str(failure), 500)
 
     @app.exception_handler(BadInput)
     def bad(request: Request, failure: BadInput) -> Response:

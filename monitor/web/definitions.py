@@ -243,6 +243,21 @@ DEFINITIONS = (
         "A message that could not be used. It is kept with the reason, and counted; a flood of them stops the intake.",
     ),
     Definition(
+        "alert",
+        "Alert",
+        "One rule on one series, one model or the service. It is pending once its limit is crossed, fires once that "
+        "has lasted over time and new labels, recovers once it is back within exit, and is over after that has lasted "
+        "too. The end of the interval must cross the limit, so that noise does not fire; on the way back the value "
+        "decides. Its evidence is kept as it was when it fired, and shown beside what is known now.",
+    ),
+    Definition(
+        "firing",
+        "Firing, and what is red",
+        "Red is an alert that fires, and nothing else on these pages is red; a bar on a time line that is only drawn "
+        "in outline is over. Of an alert that is silenced, muted, inhibited or in the shadow nobody is told: it is "
+        "listed with the reason. Orange is no alert: it says over-confident, wrong, or outside the null band.",
+    ),
+    Definition(
         "source",
         "Source of labels",
         "Who labelled. Labels of sources that only hear of faults, such as complaints, are kept in series of "

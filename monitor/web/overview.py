@@ -10,13 +10,15 @@ from datetime import datetime
 from markupsafe import Markup
 
 from monitor.postgres.alarms import AlarmRow
+from monitor.postgres.alert_views import AlertRow, Count
 from monitor.postgres.listings import SeriesRow, Totals
 from monitor.postgres.offsets import StoredOffset
 from monitor.postgres.pages import PastReading
 from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
 from monitor.web import sentences
+from monitor.web.alertwords import alert_url
 from monitor.web.drift import AlarmView, listed
-from monitor.web.links import OverviewAddress, address_of, segment_text
+from monitor.web.links import AlertsAddress, OverviewAddress, address_of, segment_text
 from monitor.web.options import WebOptions
 from monitor.web.scales import plain, window_text
 from monitor.web.timeline import Moment, spark_line
@@ -47,6 +49,19 @@ class Found:
     beats: Sequence[Beat]
     progress: Progress
     alarms: Sequence[AlarmRow]
+    alerts: Sequence[AlertRow]
+    """What of the rows fires or recovers."""
+    alert_counts: Sequence[Count]
+    has_rules: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMark:
+    """An alert of a series that fires or recovers."""
+
+    rule: str
+    state: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,7 @@ class RowView:
     name: str
     detail: str
     url: str
+    alerts: Sequence[AlertMark]
     standing: Standing
     leaning: str
     ece: str
@@ -147,15 +163,24 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
     for past in found.past:
         sparks[past.series].append(replace(moment_of(past, options.min_labels), late=False))
     now = found.progress.now
+    marks: dict[int | None, list[AlertMark]] = defaultdict(list)
+    for alert in found.alerts:
+        marks[alert.series].append(AlertMark(alert.rule, alert.state, alert_url(alert.id)))
     total, first = found.totals.series, place_of(address.page).start
     few = f", {plain(total - found.totals.judged)} without enough labels" if found.totals.judged < total else ""
     over = window_text(address.window)
     shown = f"{plain(first + 1)} to {plain(first + len(found.rows))} of {plain(total)} series over {over}{few}."
-    off = found.totals.outside
     return OverviewView(
-        title=f"{off} of {found.totals.judged} series outside" if off else "Overview",
+        title=_title(found),
         now=now,
-        sentence=sentences.overview(found.totals, address.window, found.partitions, options.labels_topic, now),
+        sentence=Markup(" ").join(
+            [
+                sentences.firing(
+                    found.alert_counts, has_rules=found.has_rules, url=AlertsAddress(state="firing").url()
+                ),
+                sentences.overview(found.totals, address.window, found.partitions, options.labels_topic, now),
+            ]
+        ),
         address=address,
         warnings=sentences.warnings(found.beats) if found.models or found.partitions else [],
         has_series=bool(found.models),
@@ -165,7 +190,7 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         models=found.models,
         signals=found.signals,
         ranks=RANK_WORDS,
-        rows=[_row(row, address.window, sparks[row.series]) for row in found.rows],
+        rows=[_row(row, address.window, sparks[row.series], marks[row.series]) for row in found.rows],
         caption=shown,
         previous=replace(address, page=address.page - 1).url() if address.page > 1 else "",
         next=replace(address, page=address.page + 1).url() if first + len(found.rows) < total else "",
@@ -180,6 +205,12 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         ],
         beats=[BeatView(beat.name, sentences.beat_words(beat.silent_seconds)) for beat in _newest(found.beats)],
     )
+
+
+def _title(found: Found) -> str:
+    fires = sum(count.n for count in found.alert_counts if count.state == "firing")
+    off = found.totals.outside
+    return f"{fires} firing" if fires else f"{off} of {found.totals.judged} series outside" if off else "Overview"
 
 
 def _newest(beats: Iterable[Beat]) -> list[Beat]:
@@ -209,7 +240,7 @@ def _nothing_found(found: Found, address: OverviewAddress) -> str:
     return f"No series has a reading over {window_text(address.window)} yet."
 
 
-def _row(row: SeriesRow, window: str, past: Sequence[Moment]) -> RowView:
+def _row(row: SeriesRow, window: str, past: Sequence[Moment], alerts: Sequence[AlertMark]) -> RowView:
     interval, null_band = range_of(row.ece_low, row.ece_high), range_of(row.null_low, row.null_high)
     judged = standing(row.ece, interval, null_band, enough=row.enough)
     source = f", labelled by {row.source_group}" if row.source_group else ""
@@ -217,6 +248,7 @@ def _row(row: SeriesRow, window: str, past: Sequence[Moment]) -> RowView:
         name=row.model,
         detail=f"{segment_text(row.segment)}; {row.signal}{source}",
         url=address_of(row, window).page(),
+        alerts=alerts,
         standing=judged,
         leaning=leaning(row.signed_gap, row.ece) if judged.is_off else "",
         ece=ratio(row.ece),

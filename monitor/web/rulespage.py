@@ -13,7 +13,7 @@ from monitor.postgres.delivery_log import ChannelRow
 from monitor.postgres.rule_views import RuleRow, RuleSetRow, SilenceRow
 from monitor.web.channelwords import ChannelView, channel_view
 from monitor.web.links import AlertsAddress
-from monitor.web.rulewords import fires_when, looks_at, over_when, rule_facts, whom
+from monitor.web.rulewords import fires_when, looks_at, over_when, whom
 from monitor.web.scales import instant_text, plain
 from monitor.web.sentences import ago, plural
 
@@ -37,7 +37,6 @@ class RuleView:
     """One rule, with what came of judging it the last time."""
 
     name: str
-    description: str
     severity: str
     mode: str
     fires: str
@@ -49,7 +48,6 @@ class RuleView:
     error: str
     firing: str
     alerts_url: str
-    facts: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,6 @@ def _refused(in_force: RuleSetRow | None) -> str:
 def _rule(rule: AlertRule, judged: RuleRow | None, firing: int, now: datetime) -> RuleView:
     return RuleView(
         name=rule.name,
-        description=rule.description,
         severity=rule.severity,
         mode=rule.mode,
         fires=fires_when(rule),
@@ -119,7 +116,6 @@ def _rule(rule: AlertRule, judged: RuleRow | None, firing: int, now: datetime) -
         error="" if judged is None else judged.error or "",
         firing=plural(firing, "alert") if firing else "",
         alerts_url=AlertsAddress(rule=rule.name).url(),
-        facts=rule_facts(rule),
     )
 
 

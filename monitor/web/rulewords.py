@@ -41,9 +41,14 @@ def rule_facts(rule: AlertRule) -> list[tuple[str, str]]:
 def fires_when(rule: AlertRule) -> str:
     """`ECE is above 0.050 with its whole interval, for 30m and over 25 new labels`."""
     lasts = [f"for {durations.text(rule.for_)}"] if rule.for_ else []
-    if rule.for_new_labels and _is_of_labels(rule.condition):
-        lasts.append(f"over {plain(rule.for_new_labels)} new labels")
+    if labels := asked_labels(rule):
+        lasts.append(f"over {plain(labels)} new labels")
     return condition_words(rule.condition) + (f", {' and '.join(lasts)}" if lasts else "")
+
+
+def asked_labels(rule: AlertRule) -> int:
+    """Over how many new labels a crossing must last; 0 where no labels are asked, as of models and the service."""
+    return rule.for_new_labels if _is_of_labels(rule.condition) else 0
 
 
 def condition_words(condition: Condition) -> str:

@@ -48,8 +48,8 @@ def overview(
     return Markup(" ").join(parts)
 
 
-def firing(counts: Sequence[Count], *, has_rules: bool) -> Markup:
-    """How many alerts fire, and how bad they are."""
+def firing(counts: Sequence[Count], *, has_rules: bool, url: str = "") -> Markup:
+    """How many alerts fire, and how bad they are; `url` is where they are listed."""
     if not has_rules:
         return tag("span", "No rules are in force yet.")
     by_severity = Counter[Severity]()
@@ -61,7 +61,8 @@ def firing(counts: Sequence[Count], *, has_rules: bool) -> Markup:
         return tag("span", "No alert fires.")
     kinds = [f"{plain(by_severity[each])} {each}" for each in reversed(SEVERITIES) if by_severity[each]]
     words = f"{plural(n, 'alert')} {'fires' if n == 1 else 'fire'}"
-    return tag("span", tag("strong", words, class_="firing"), f" ({', '.join(kinds)}).")
+    strong = tag("strong", words, class_="firing")
+    return tag("span", tag("a", strong, href=url) if url else strong, f" ({', '.join(kinds)}).")
 
 
 def _standing(found: Totals, window: str) -> Markup:

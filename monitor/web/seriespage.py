@@ -8,18 +8,21 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from monitor.alerting.alertrules import AlertRule
 from monitor.calibration.reading import reading_from_json
 from monitor.errors import CaldriftError
 from monitor.postgres.alarms import AlarmRow, DetectorRow
+from monitor.postgres.alert_views import AlertRow, Change
 from monitor.postgres.pages import PastReading, SeriesKey
 from monitor.postgres.pipeline import Progress
-from monitor.web import drift, readingview
+from monitor.web import drift, readingview, seriesalerts
 from monitor.web.drift import DriftView
 from monitor.web.links import OverviewAddress, SeriesAddress, address_of, segment_text
 from monitor.web.options import WebOptions
 from monitor.web.overview import moment_of
 from monitor.web.readingview import ReadingView
 from monitor.web.scales import instant_text
+from monitor.web.seriesalerts import SeriesAlertView
 from monitor.web.tables import figure
 from monitor.web.timeline import ece_timeline
 
@@ -42,6 +45,10 @@ class Found:
     progress: Progress
     detector: DetectorRow | None
     alarms: Sequence[AlarmRow]
+    alerts: Sequence[AlertRow]
+    """Those that are not ok, in any window."""
+    changes: Sequence[Change]
+    rules: Sequence[AlertRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class SeriesView:
     newest_url: str
     reading: ReadingView | None
     timeline: Markup
+    alerts: Sequence[SeriesAlertView]
     drift: DriftView
     empty: str
     neighbours: Sequence[tuple[str, str]]
@@ -85,7 +93,15 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
         pinned="" if address.as_of is None else f"This is how it was known at {instant_text(address.as_of)}.",
         newest_url=replace(address, as_of=None).page(),
         reading=reading,
-        timeline=figure(ece_timeline(moments, alarms=drift.marks_of(found.alarms))),
+        timeline=figure(
+            ece_timeline(
+                moments,
+                alarms=drift.marks_of(found.alarms),
+                spans=seriesalerts.spans(found.changes),
+                limits=seriesalerts.limit_lines(found.rules, address, options.main_signal),
+            )
+        ),
+        alerts=seriesalerts.listed(found.changes, found.alerts, found.progress.now, pinned=address.as_of is not None),
         drift=drift.view_of(found.detector, found.alarms),
         empty=_empty(found, address),
         neighbours=[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,13 @@ _LEFT, _TOP, _FOOT, _SIDE = 52.0, 14.0, 46.0, 14.0
 _DOTS = 90
 _TICKS = 6
 _LETTER = 7.8
+_ROW = 15.0
+_ROWS = 6
+_APART = 13.0
+"""Between the feet of two texts above each other."""
+_GAP = 5.0
+_FAR = 4.0
+"""A limit so many times as high as all readings would flatten them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +77,56 @@ class Mark:
     words: str
 
 
-def ece_timeline(moments: Sequence[Moment], ident: str = "timeline", *, alarms: Sequence[Mark] = ()) -> Figure:
-    """ECE over time with its interval and null band, and alarms. `moments` in rising order of `as_of`.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One life of an alert: `end_at` None while it is not over; `is_firing`: it fires at the time of the page."""
 
+    rule: str
+    start_at: datetime
+    end_at: datetime | None
+    is_firing: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitLine:
+    """The limits of a rule on ECE."""
+
+    rule: str
+    enter: float
+    leave: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """What is drawn over the readings."""
+
+    alarms: Sequence[Mark]
+    spans: Sequence[Span]
+    limits: Sequence[LimitLine]
+
+    @property
+    def rows(self) -> list[str]:
+        """Rules with a life to show, each in a row of its own, the first ones in full."""
+        return list(dict.fromkeys(span.rule for span in self.spans))[:_ROWS]
+
+    @property
+    def height(self) -> float:
+        """What the rows add to the picture, with a gap below them."""
+        return _ROW * len(self.rows) + _GAP if self.rows else 0.0
+
+
+def ece_timeline(
+    moments: Sequence[Moment],
+    ident: str = "timeline",
+    *,
+    alarms: Sequence[Mark] = (),
+    spans: Sequence[Span] = (),
+    limits: Sequence[LimitLine] = (),
+) -> Figure:
+    """ECE over time with its interval and null band, alarms, and above it the lives of alerts.
+
+    `moments` in rising order of `as_of`. `limits` far above all readings are told beside the chart only.
     Drawn for wide, medium and narrow pages, so that the texts keep their size; the style sheet shows one of them.
     """
     title = "ECE over time"
@@ -83,19 +138,37 @@ def ece_timeline(moments: Sequence[Moment], ident: str = "timeline", *, alarms: 
         f"{len(known)} readings from {instant_text(moments[0].as_of)} to {instant_text(moments[-1].as_of)}; "
         f"{off} lie above their null band. Last: ECE {ratio(known[-1].ece)}, null band {between(known[-1].null_band)}."
     )
+    over = _Over(alarms, spans, limits)
     drawings = [
         tag(
             "div",
-            picture(f"{ident}-{name}", *size, title, described, _timeline(moments, alarms, *size)),
+            picture(
+                f"{ident}-{name}",
+                width,
+                height + over.height,
+                title,
+                described,
+                _timeline(moments, over, width, height),
+            ),
             class_=f"only-{name}",
         )
-        for name, size in _SIZES
+        for name, (width, height) in _SIZES
     ]
-    return Figure(title=title, picture=join(drawings), legend=_legend(moments, alarms), table=_table(moments))
+    return Figure(title=title, picture=join(drawings), legend=_legend(moments, over), table=_table(moments))
 
 
-def _frame(moments: Sequence[Moment], left: float, right: float, top: float, bottom: float) -> Frame:
+def _frame(
+    moments: Sequence[Moment],
+    left: float,
+    right: float,
+    top: float,
+    bottom: float,
+    *,
+    limits: Sequence[LimitLine] = (),
+) -> Frame:
     highs = [value for moment in moments for value in _values(moment)]
+    highest = max(highs, default=0.0)
+    highs += [limit.enter for limit in limits if limit.enter <= _FAR * highest]
     start, end = moments[0].as_of.timestamp(), moments[-1].as_of.timestamp()
     return Frame(Linear(start, end, left, right), Linear(0, round_up(max(highs, default=0.0), _TICKS), bottom, top))
 
@@ -108,17 +181,21 @@ def _values(moment: Moment) -> Iterator[float]:
             yield from (found.high for found in (moment.interval, moment.null_band) if found is not None)
 
 
-def _timeline(moments: Sequence[Moment], alarms: Sequence[Mark], width: float, height: float) -> Markup:
-    bottom = height - _FOOT
-    frame = _frame(moments, _LEFT, width - _SIDE, _TOP, bottom)
+def _timeline(moments: Sequence[Moment], over: _Over, width: float, height: float) -> Markup:
+    """The picture, `height` high without the rows of the alerts on top."""
+    top = _TOP + over.height
+    bottom = top - _TOP + height - _FOOT
+    frame = _frame(moments, _LEFT, width - _SIDE, top, bottom, limits=over.limits)
     return join(
         [
             _value_axis(frame),
-            _alarms(alarms, frame),
+            _alarms(over.alarms, frame),
             _band(moments, frame, lambda moment: moment.null_band, "null-band"),
             _band(moments, frame, lambda moment: moment.interval, "interval"),
+            _limits(over.limits, frame),
             _line(moments, frame),
             _marks(moments, frame, 4.2),
+            _lives(over, frame),
             _time_axis(moments, frame, bottom, width),
         ]
     )
@@ -146,6 +223,49 @@ def _alarms(alarms: Sequence[Mark], frame: Frame) -> Markup:
             parts.append(tag("path", d=path([(across, frame.y.start), (across, frame.y.stop)]), class_=css))
         drawn.append(tag("g", *parts) if len(parts) > 1 else EMPTY)
     return join(drawn)
+
+
+def _limits(limits: Sequence[LimitLine], frame: Frame) -> Markup:
+    """Enter and exit of the rules on ECE, each with its word where there is room."""
+    drawn, taken = [], [math.inf]
+    for limit in limits:
+        for word, value, css in (("enter", limit.enter, "limit"), ("exit", limit.leave, "limit exit")):
+            if value > frame.y.high:
+                continue
+            up = frame.y(value)
+            drawn.append(
+                tag(
+                    "g",
+                    tag("title", f"{limit.rule}: {word} {ratio(value)}"),
+                    tag("path", d=path([(frame.x.start, up), (frame.x.stop, up)]), class_=css),
+                )
+            )
+            below = up + 12 if up < frame.y.stop + 14 else up - 4
+            if min(abs(below - other) for other in taken) >= _APART:
+                taken.append(below)
+                drawn.append(tag("text", word, x=frame.x.stop, y=below, class_="tick", text_anchor="end"))
+    return join(drawn)
+
+
+def _lives(over: _Over, frame: Frame) -> Markup:
+    """A row for each rule above the frame: a bar while its alert fired or recovered."""
+    drawn = []
+    for number, rule in enumerate(over.rows):
+        foot = frame.y.stop - _GAP - _ROW * (len(over.rows) - number - 1) - 4
+        drawn.append(tag("text", _letter(number), x=frame.x.start - 6, y=foot, class_="tick", text_anchor="end"))
+        for span in over.spans:
+            start, end = span.start_at.timestamp(), (span.end_at or datetime.max.replace(tzinfo=UTC)).timestamp()
+            if span.rule != rule or end < frame.x.low or start > frame.x.high:
+                continue
+            left, right = frame.x(start), frame.x(end)
+            css = "life firing" if span.is_firing else "life"
+            bar = tag("rect", x=left, y=foot - 8, width=max(right - left, 3.0), height=8.0, class_=css)
+            drawn.append(tag("g", tag("title", span.words), bar))
+    return join(drawn)
+
+
+def _letter(number: int) -> str:
+    return "ABCDEF"[number]
 
 
 def _value_axis(frame: Frame) -> Markup:
@@ -264,7 +384,7 @@ def _words(moment: Moment) -> str:
     return ", ".join(said)
 
 
-def _legend(moments: Sequence[Moment], alarms: Sequence[Mark]) -> Markup:
+def _legend(moments: Sequence[Moment], over: _Over) -> Markup:
     line = tag("path", d="M1 6 L21 6", class_="line")
     entries = [
         (join([line, marker("circle", 11, 6, 3.4, "mark fair")]), "ECE, within its null band"),
@@ -297,10 +417,40 @@ def _legend(moments: Sequence[Moment], alarms: Sequence[Mark]) -> Markup:
         [
             *entries,
             *([(hollow, " or ".join(kinds))] if kinds else []),
-            *([(page, "page of the drift detectors, and when its drift began")] if _any(alarms, page=True) else []),
-            *([(warning, "warning of the drift detectors")] if _any(alarms, page=False) else []),
+            *(
+                [(page, "page of the drift detectors, and when its drift began")]
+                if _any(over.alarms, page=True)
+                else []
+            ),
+            *([(warning, "warning of the drift detectors")] if _any(over.alarms, page=False) else []),
+            *(
+                (_life_key(over, rule), f"{_letter(n)}: {rule} {_life_words(over, rule)}")
+                for n, rule in enumerate(over.rows)
+            ),
+            *(
+                (_limit_key(), f"{each.rule}: enter {ratio(each.enter)}, exit {ratio(each.leave)}")
+                for each in over.limits
+            ),
         ]
     )
+
+
+def _life_key(over: _Over, rule: str) -> Markup:
+    css = "life firing" if _fires(over, rule) else "life"
+    return tag("rect", x=1.0, y=2.0, width=20.0, height=8.0, class_=css)
+
+
+def _life_words(over: _Over, rule: str) -> str:
+    return "fires" if _fires(over, rule) else "fired"
+
+
+def _fires(over: _Over, rule: str) -> bool:
+    return any(span.is_firing for span in over.spans if span.rule == rule)
+
+
+def _limit_key() -> Markup:
+    enter, leave = tag("path", d="M1 3 L21 3", class_="limit"), tag("path", d="M1 9 L21 9", class_="limit exit")
+    return join([enter, leave])
 
 
 def _any(alarms: Sequence[Mark], *, page: bool) -> bool:

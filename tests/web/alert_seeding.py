@@ -169,8 +169,13 @@ def alarmed(connection: Connection, subject: Subject, at: datetime) -> Verdict:
 
 
 def alert_id(rule: str, subject: Subject) -> UUID:
-    """One id for one rule on one subject."""
-    return uuid5(NAMESPACE_URL, f"{rule} {subject}")
+    """One id for one rule on one subject, whatever its number."""
+    return uuid5(NAMESPACE_URL, f"{rule} {replace(subject, series=None)}")
+
+
+GERMAN = Subject("series", None, "support-triage", "confidence", '{"lang":"de"}', "", "7d")
+FIRING = f"/alerts/{alert_id('EceHigh', GERMAN)}"
+"""The page of an alert with evidence, changes and deliveries."""
 
 
 def store(

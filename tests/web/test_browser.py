@@ -17,6 +17,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from monitor.calibration.reading import Reading
 from monitor.web.verdicts import Range, between, ratio
 from tests.embedded import missing
+from tests.web.alert_seeding import FIRING
 from tests.web.conftest import client_of
 from tests.web.seeding import NOW, Stream, seed_intake, seed_readings
 
@@ -32,7 +33,7 @@ FLAGS = (
     "--disable-sync",
 )
 DRIFTED = "/series?model=support-triage&segment=lang%3Dde&window=7d"
-PAGES = ("/?window=7d&sources=all", DRIFTED, "/dead-letters", "/definitions")
+PAGES = ("/?window=7d&sources=all", DRIFTED, "/alerts", FIRING, "/rules", "/dead-letters", "/definitions")
 
 SCREENS = ((380, "light"), (380, "dark"), (800, "light"), (1400, "light"), (1400, "dark"))
 

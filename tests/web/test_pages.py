@@ -14,6 +14,7 @@ from monitor.errors import Unavailable
 from monitor.postgres.database import Connection
 from monitor.web.scales import plain
 from monitor.web.verdicts import Range, between, ratio, signed
+from tests.web.alert_seeding import FIRING
 from tests.web.conftest import client_of, served
 from tests.web.seeding import EVIL, NOW, STREAMS, Stream, seed_readings
 
@@ -63,7 +64,17 @@ def outline(pages: httpx.Client, url: str, status: int = 200) -> Outline:
     return Outline(answer.text)
 
 
-EVERY_PAGE = ("/?window=7d", DRIFTED, "/dead-letters", "/definitions", "/nothing-here", "/series?model=unknown")
+EVERY_PAGE = (
+    "/?window=7d",
+    DRIFTED,
+    "/alerts",
+    FIRING,
+    "/rules",
+    "/dead-letters",
+    "/definitions",
+    "/nothing-here",
+    "/series?model=unknown",
+)
 
 
 def test_the_overview_says_how_many_series_are_outside_and_lists_the_surest_fault_first(
@@ -218,7 +229,13 @@ def test_every_page_forbids_all_but_its_own_files_and_needs_none_inline(pages: h
 
 @pytest.mark.parametrize(
     "url",
-    ["/?window=7d&sources=all", "/dead-letters", f"/series?model={quote(EVIL)}&window=7d&segment={quote('=cmd')}"],
+    [
+        "/?window=7d&sources=all",
+        "/dead-letters",
+        "/alerts",
+        "/rules",
+        f"/series?model={quote(EVIL)}&window=7d&segment={quote('=cmd')}",
+    ],
 )
 def test_what_producers_send_is_escaped(pages: httpx.Client, url: str) -> None:
     text = pages.get(url).text
@@ -238,14 +255,14 @@ def test_dead_letters_are_listed_by_reason_without_their_payload(pages: httpx.Cl
 
 def test_every_why_link_leads_to_a_definition(pages: httpx.Client) -> None:
     defined = set(outline(pages, "/definitions").ids)
-    links = [link for url in ("/?window=7d", DRIFTED, "/dead-letters") for link in outline(pages, url).links]
+    links = [link for url in ("/?window=7d", DRIFTED, "/alerts", "/dead-letters") for link in outline(pages, url).links]
     wanted = {link.removeprefix("/definitions#") for link in links if link.startswith("/definitions#")}
     assert len(wanted) >= 10
     assert wanted <= defined
 
 
 def test_every_link_of_a_page_leads_somewhere(pages: httpx.Client) -> None:
-    for url in ("/?window=7d&sources=all", DRIFTED):
+    for url in ("/?window=7d&sources=all", DRIFTED, "/alerts", FIRING, "/rules"):
         for link in set(outline(pages, url).links):
             if not link.startswith("#"):
                 assert pages.get(link).status_code == 200, link
@@ -277,7 +294,7 @@ def away() -> Connection:
 def test_while_the_database_is_away_pages_say_so_try_again_and_tell_no_secret() -> None:
     with served(away) as address:
         client = httpx.Client(base_url=address)
-        for url in ("/", DRIFTED, "/dead-letters"):
+        for url in ("/", DRIFTED, "/alerts", FIRING, "/rules", "/dead-letters"):
             answer = client.get(url)
             assert (answer.status_code, answer.headers["refresh"], answer.headers["retry-after"]) == (503, "5", "5")
             assert "The database does not answer" in answer.text
@@ -313,7 +330,15 @@ def test_a_database_without_tables_is_not_ready_and_says_what_to_do(empty_databa
 
 @pytest.mark.parametrize(
     "url",
-    ["/?page=0", "/?rank=worst", "/series", "/series?model=m&segment=x", "/series?model=m&as_of=2026-01-01T00:00:00"],
+    [
+        "/alerts?state=red",
+        "/alerts/1",
+        "/?page=0",
+        "/?rank=worst",
+        "/series",
+        "/series?model=m&segment=x",
+        "/series?model=m&as_of=2026-01-01T00:00:00",
+    ],
 )
 def test_an_address_that_makes_no_sense_is_explained(pages: httpx.Client, url: str) -> None:
     page = outline(pages, url, 400)

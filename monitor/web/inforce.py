@@ -1,0 +1,18 @@
+"""The rules in force as the pages use them. Pure."""
+
+from __future__ import annotations
+
+from monitor.alerting.alertrules import AlertRule, alert_rules
+from monitor.alerting.inforce import in_force
+from monitor.errors import Refused
+from monitor.postgres.rule_views import RuleSetRow
+
+
+def rules_of(stored: RuleSetRow | None) -> tuple[tuple[AlertRule, ...], str]:
+    """The rules in force; or why they cannot be read."""
+    if stored is None:
+        return (), ""
+    try:
+        return alert_rules(in_force(stored.body)), ""
+    except Refused as failure:
+        return (), str(failure)
