@@ -260,12 +260,113 @@ SILENCE = Family(
     ("role",),
     "Wall time since the role's most recent sign of life.",
 )
+RULES_INFO = Family("caldrift_rules_info", "gauge", "always 1", ("digest",), "Which rule file is in force.")
+RULES_AT = Family(
+    "caldrift_rules_loaded_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    (),
+    "When the rule file in force was loaded.",
+)
+RULES_REFUSED = Family(
+    "caldrift_rules_reload_failed",
+    "gauge",
+    "1 or 0",
+    (),
+    "Whether a newer rule file was refused, so that the one before it stays in force.",
+)
+RULE_JUDGED = Family(
+    "caldrift_rule_judged_subjects",
+    "gauge",
+    "series, models, or the service",
+    ("rule",),
+    "On how much the rule was judged the last time.",
+)
+RULE_INSUFFICIENT = Family(
+    "caldrift_rule_insufficient_subjects",
+    "gauge",
+    "as judged",
+    ("rule",),
+    "Of how much of it the data did not suffice.",
+)
+RULE_FAILED = Family(
+    "caldrift_rule_failed_subjects", "gauge", "as judged", ("rule",), "Of how much of it judging failed."
+)
+RULE_AT = Family(
+    "caldrift_rule_last_judged_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    ("rule",),
+    "When the rule was last judged.",
+)
+ALERTS = Family(
+    "caldrift_alerts",
+    "gauge",
+    "alerts",
+    ("rule", "severity", "state"),
+    "Alerts by state: pending, firing or recovering, told or not.",
+)
+HUSHED = Family(
+    "caldrift_alerts_hushed",
+    "gauge",
+    "alerts",
+    ("rule", "severity"),
+    "Firing alerts that nobody is told of: silenced, muted, inhibited, or of a rule in the shadow.",
+)
+INCIDENTS = Family(
+    "caldrift_incidents_open", "gauge", "incidents", ("rule",), "Incidents that were told and are not over."
+)
+SILENCES = Family("caldrift_silences_in_force", "gauge", "silences", (), "Silences that are in force.")
+NOTICES_WAITING = Family(
+    "caldrift_outbox_waiting_notices", "gauge", "notices", ("channel",), "Notices that wait to be told."
+)
+NOTICES_OLDEST = Family(
+    "caldrift_outbox_oldest_waiting_seconds",
+    "gauge",
+    "seconds",
+    ("channel",),
+    "Wall time since the oldest of them was queued; 0 while none waits.",
+)
+NOTICES_TOLD = Family("caldrift_notices_told_total", "counter", "notices", ("channel",), "Notices that were told.")
+NOTICES_DEAD = Family(
+    "caldrift_outbox_dead_notices",
+    "gauge",
+    "notices",
+    ("channel",),
+    "Notices that were given up; trying them again makes it fall.",
+)
+CHANNEL_FAILURES = Family(
+    "caldrift_channel_failures", "gauge", "attempts", ("channel",), "Attempts in a row that failed."
+)
+CHANNEL_STATE = Family(
+    "caldrift_channel_state",
+    "gauge",
+    "1 or 0",
+    ("channel", "state"),
+    "Whether the channel is open, closed for a while after failures, or refuses everything.",
+)
+CHANNEL_TOLD_AT = Family(
+    "caldrift_channel_last_told_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 of wall time",
+    ("channel",),
+    "When a notice was last told.",
+)
+HEARTBEAT_AT = Family(
+    "caldrift_heartbeat_last_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 of wall time",
+    ("channel",),
+    "When the channel last took a sign of life.",
+)
 
 FAMILIES: Final = (
     BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
     NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED, PREDICTED,
     DRIFT_ALARMS, DRIFT_SERIES, DRIFT_EVIDENCE, DRIFT_SHIFT, DRIFT_ALARM_AT, DRIFT_LATE, WINDOW_AT, ACTIVE, DROPPED,
-    DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE,
+    DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE, RULES_INFO, RULES_AT, RULES_REFUSED, RULE_JUDGED,
+    RULE_INSUFFICIENT, RULE_FAILED, RULE_AT, ALERTS, HUSHED, INCIDENTS, SILENCES, NOTICES_WAITING, NOTICES_OLDEST,
+    NOTICES_TOLD, NOTICES_DEAD, CHANNEL_FAILURES, CHANNEL_STATE, CHANNEL_TOLD_AT, HEARTBEAT_AT,
 )  # fmt: skip
 
 

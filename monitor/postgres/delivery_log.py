@@ -1,6 +1,6 @@
 """What was told of incidents, to whom, and how the channels do: for those who read it. Written by the outbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -94,16 +94,19 @@ WITH delivered AS (
         count(*) FILTER (WHERE state = 'told') AS told, count(*) FILTER (WHERE state = 'dead') AS dead,
         count(*) FILTER (WHERE state = 'dropped') AS dropped
     FROM delivery GROUP BY channel
+), named AS (
+    SELECT unnest(%(named)s::text[]) AS name UNION SELECT name FROM channel UNION SELECT channel FROM delivered
 ), oldest AS (
     SELECT d.channel, greatest(0, extract(epoch FROM clock_timestamp() - min(n.queued_at)))::float8 AS seconds
     FROM delivery AS d JOIN notice AS n ON n.id = d.notice WHERE d.state = 'waiting' GROUP BY d.channel
 )
-SELECT coalesce(c.name, d.channel) AS name, CASE WHEN c.refused_at IS NOT NULL THEN 'refused'
+SELECT k.name, CASE WHEN c.refused_at IS NOT NULL THEN 'refused'
         WHEN c.closed_until > clock_timestamp() THEN 'closed' ELSE 'open' END AS state,
     coalesce(c.failures, 0) AS failures, c.closed_until, c.refused_at, c.told_at, c.beat_at, c.error,
     coalesce(d.waiting, 0) AS waiting, coalesce(d.told, 0) AS told, coalesce(d.dead, 0) AS dead,
     coalesce(d.dropped, 0) AS dropped, o.seconds AS oldest_seconds
-FROM channel AS c FULL JOIN delivered AS d ON d.channel = c.name LEFT JOIN oldest AS o ON o.channel = d.channel
+FROM named AS k LEFT JOIN channel AS c ON c.name = k.name LEFT JOIN delivered AS d ON d.channel = k.name
+    LEFT JOIN oldest AS o ON o.channel = k.name
 ORDER BY 1
 """
 
@@ -126,10 +129,10 @@ def deliveries(connection: Connection, keys: Sequence[str], *, limit: int) -> li
         return cursor.execute(DELIVERIES, {"incidents": list(keys), "limit": limit}).fetchall()
 
 
-def channels(connection: Connection) -> list[ChannelRow]:
-    """Every channel to which anything ever was to be told."""
+def channels(connection: Connection, named: Iterable[str] = ()) -> list[ChannelRow]:
+    """Every channel to which anything ever was to be told, and those that are `named`, by name."""
     with connection.cursor(row_factory=class_row(ChannelRow)) as cursor:
-        return cursor.execute(CHANNELS).fetchall()
+        return cursor.execute(CHANNELS.encode(), {"named": list(named)}).fetchall()
 
 
 def open_incidents(connection: Connection) -> dict[str, int]:

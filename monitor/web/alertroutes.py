@@ -14,7 +14,7 @@ from monitor.postgres.alert_views import OPEN, Choice, Telling
 from monitor.postgres.database import Connection
 from monitor.web import alertpage, alertspage, rulespage
 from monitor.web.connections import Connections
-from monitor.web.inforce import rules_of
+from monitor.web.inforce import channels_of, rules_of
 from monitor.web.layout import Layout
 from monitor.web.links import AlertsAddress
 from monitor.web.options import WebOptions
@@ -125,7 +125,7 @@ def _add_rules(routes: APIRouter, connections: Connections, layout: Layout) -> N
                 unreadable=unreadable,
                 judged=rule_views.rules(connection),
                 counts=alert_views.counts(connection),
-                channels=delivery_log.channels(connection),
+                channels=delivery_log.channels(connection, channels_of(stored)),
                 silences=rule_views.silences(connection, since=now),
                 now=now,
             )

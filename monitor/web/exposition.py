@@ -21,6 +21,8 @@ from monitor.postgres.counts import read_counts
 from monitor.postgres.listings import MetricRow
 from monitor.postgres.offsets import StoredOffset, read_offsets
 from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
+from monitor.web import alertsamples
+from monitor.web.alertsamples import Alerting
 from monitor.web.connections import Connections
 from monitor.web.layout import VERSION
 from monitor.web.options import WebOptions
@@ -44,6 +46,7 @@ class Snapshot:
     detectors: Sequence[DetectorRow]
     """Of the series that are shown, as `last_alarms`."""
     last_alarms: Sequence[AlarmRow]
+    alerting: Alerting
 
 
 def router(connections: Connections, options: WebOptions) -> APIRouter:
@@ -79,6 +82,7 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
                 options.max_metric_series,
             )
         ]
+        progress = pipeline.progress(connection)
         numbers = sorted({row.series for row in shown})
         return Snapshot(
             series=shown,
@@ -87,11 +91,12 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
             dead_letters=pipeline.dead_letter_counts(connection),
             counts=read_counts(connection),
             beats=pipeline.beats(connection),
-            progress=pipeline.progress(connection),
+            progress=progress,
             watched=alarms.watched(connection),
             alarms=alarms.raised(connection),
             detectors=alarms.detectors(connection, series=numbers),
             last_alarms=alarms.last(connection, numbers),
+            alerting=alertsamples.read(connection, progress.now),
         )
 
 
@@ -109,6 +114,7 @@ def samples_of(found: Snapshot, options: WebOptions) -> Iterator[Sample]:
         last[row.model] = max(last[row.model], row.as_of.timestamp())
     yield from (Sample(metrics.WINDOW_AT, (model,), at) for model, at in sorted(last.items()))
     yield from _drift(found)
+    yield from alertsamples.samples_of(found.alerting, found.progress.now)
 
 
 def _intake(found: Snapshot) -> Iterator[Sample]:

@@ -16,3 +16,13 @@ def rules_of(stored: RuleSetRow | None) -> tuple[tuple[AlertRule, ...], str]:
         return alert_rules(in_force(stored.body)), ""
     except Refused as failure:
         return (), str(failure)
+
+
+def channels_of(stored: RuleSetRow | None) -> tuple[str, ...]:
+    """The names of the channels in force; none of a file that cannot be read."""
+    if stored is None:
+        return ()
+    try:
+        return tuple(in_force(stored.body).channels)
+    except Refused:
+        return ()

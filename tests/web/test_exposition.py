@@ -16,8 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor import metrics
 from monitor.calibration.reading import Reading
 from monitor.metrics import FAMILIES
+from monitor.postgres.delivery_log import CHANNEL_STATES
 from monitor.web.options import WebOptions
 from tests.embedded import missing
+from tests.web.alert_seeding import load_rules
 from tests.web.conftest import OPTIONS, client_of
 from tests.web.seeding import NOW, STREAMS, Stream, seed_intake, seed_readings
 
@@ -92,6 +94,52 @@ def test_the_detectors_are_told_by_model_and_their_evidence_by_series(pages: htt
         abs(found["caldrift_drift_residual_ratio"][key(model="invoice-reader", signal="confidence", segment="")]) < 0.05
     )
     assert found["caldrift_drift_late_labels"][key(model="support-triage")] == 7
+
+
+def test_rules_and_alerts_are_told_by_rule_severity_and_state(pages: httpx.Client) -> None:
+    found = scrape(pages)
+    alerts = found["caldrift_alerts"]
+    assert alerts[key(rule="EceHigh", severity="warning", state="firing")] == 1
+    assert alerts[key(rule="EceHigh", severity="warning", state="recovering")] == 1
+    assert alerts[key(rule="OverConfident", severity="error", state="pending")] == 1
+    assert alerts[key(rule="NoticesStuck", severity="error", state="firing")] == 0
+    assert sum(value for labels, value in alerts.items() if dict(labels)["state"] == "firing") == 6
+    assert sum(found["caldrift_alerts_hushed"].values()) == 3
+    assert found["caldrift_rule_judged_subjects"][key(rule="EceRoseSinceVersion")] == 12
+    assert found["caldrift_rule_insufficient_subjects"][key(rule="EceRoseSinceVersion")] == 2
+    assert found["caldrift_rule_failed_subjects"][key(rule="EceRoseSinceVersion")] == 1
+    assert found["caldrift_rule_last_judged_timestamp_seconds"][key(rule="Drift")] == NOW.timestamp() - 3 * 86_400
+    assert found["caldrift_incidents_open"][key(rule="Drift")] == 1
+    assert found["caldrift_incidents_open"][key(rule="LabelsFew")] == 0
+    assert found["caldrift_silences_in_force"][()] == 1
+    assert found["caldrift_rules_loaded_timestamp_seconds"][()] == NOW.timestamp() - 3 * 86_400
+    assert found["caldrift_rules_reload_failed"][()] == 0
+    assert not any("support-triage" in str(labels) for labels in alerts)
+
+
+def test_the_outbox_is_told_by_channel(pages: httpx.Client) -> None:
+    found = scrape(pages)
+    slack, pagerduty = key(channel="slack"), key(channel="pagerduty")
+    assert (found["caldrift_notices_told_total"][slack], found["caldrift_notices_told_total"][pagerduty]) == (3, 0)
+    assert found["caldrift_outbox_waiting_notices"][pagerduty] == 1
+    assert found["caldrift_outbox_dead_notices"][pagerduty] == 1
+    assert found["caldrift_outbox_oldest_waiting_seconds"][slack] == 0
+    assert found["caldrift_outbox_oldest_waiting_seconds"][pagerduty] > 0
+    assert found["caldrift_channel_failures"][pagerduty] == 5
+    states = {state: found["caldrift_channel_state"][key(channel="pagerduty", state=state)] for state in CHANNEL_STATES}
+    assert states == {"open": 0, "closed": 1, "refused": 0}
+    assert slack in found["caldrift_heartbeat_last_timestamp_seconds"]
+    assert pagerduty not in found["caldrift_channel_last_told_timestamp_seconds"]
+
+
+def test_a_channel_that_was_never_used_is_open_and_has_told_nothing(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection, client_of(database) as client:
+        load_rules(connection, NOW)
+        found = scrape(client)
+        assert found["caldrift_notices_told_total"] == {key(channel="pagerduty"): 0, key(channel="slack"): 0}
+        assert found["caldrift_channel_state"][key(channel="slack", state="open")] == 1
+        connection.execute("INSERT INTO channel (name, refused_at) VALUES ('slack', now())")
+        assert scrape(client)["caldrift_channel_state"][key(channel="slack", state="refused")] == 1
 
 
 def test_series_are_bounded_whole_models_stay_and_the_rest_is_counted(
