@@ -290,7 +290,7 @@ RULE_INSUFFICIENT = Family(
     "Of how much of it the data did not suffice.",
 )
 RULE_FAILED = Family(
-    "caldrift_rule_failed_subjects", "gauge", "as judged", ("rule",), "Of how much of it judging failed."
+    "caldrift_rule_failed", "gauge", "1 or 0", ("rule",), "Whether judging the rule failed the last time."
 )
 RULE_AT = Family(
     "caldrift_rule_last_judged_timestamp_seconds",

@@ -72,8 +72,6 @@ def _rules() -> None:
         sa.Column("digest", sa.Text, nullable=False, comment="SHA-256 of the body"),
         sa.Column("body", sa.Text, nullable=False, comment="the rule file"),
         sa.Column("loaded_at", INSTANT, nullable=False),
-        sa.Column("refused_at", INSTANT, comment="since when a newer file is refused; NULL: none is"),
-        sa.Column("refusal", sa.Text, comment="what is wrong with that one"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rule_set")),
         comment="rule files that were in force, each from its row on until the next; kept for ever",
     )

@@ -32,8 +32,6 @@ rule_set = Table(
     Column("digest", Text, nullable=False, comment="SHA-256 of the body"),
     Column("body", Text, nullable=False, comment="the rule file"),
     Column("loaded_at", instant, nullable=False),
-    Column("refused_at", instant, comment="since when a newer file is refused; NULL: none is"),
-    Column("refusal", Text, comment="what is wrong with that one"),
     comment="rule files that were in force, each from its row on until the next; kept for ever",
 )
 

@@ -10,13 +10,14 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from monitor.alerting.conduct import Severity
-from monitor.alerting.metrics import About
 from monitor.alerting.states import State, StateName
 from monitor.alerting.states import decoded as decoded_state
+from monitor.alerting.target import About, Target
 from monitor.alerting.transition import Reason, Transition
 from monitor.alerting.transition import decoded as decoded_transition
 from monitor.alerting.verdict import Evidence, Finding
 from monitor.postgres.database import Connection
+from monitor.rolling.segments import segment_text
 
 SCHEMA: Final = 1
 OPEN: Final[tuple[StateName, ...]] = ("firing", "recovering", "pending")
@@ -42,7 +43,7 @@ class Choice:
 class AlertRow:
     """One alert as it stands. `evidence` is that of the last verdict; lists leave its bins out.
 
-    `fired_at` is None unless it fires or recovers, `hushed` why nobody is told of it.
+    `fired_at` is when it fired the last time, None if it never did; `hushed` why nobody is told of it.
     """
 
     id: UUID
@@ -60,8 +61,13 @@ class AlertRow:
     fired_at: datetime | None
     finding: Finding
     hushed: str | None
-    summary: str
     evidence: Evidence
+
+    @property
+    def target(self) -> Target:
+        """What it is about, as rules and silences see it."""
+        segment = segment_text(self.segment) if self.about == "series" else ""
+        return Target(self.about, self.model, self.signal, segment, self.source, self.window, self.series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,6 @@ class LifeRow:
     source: str
     window: str
     severity: Severity
-    summary: str
     fired_at: datetime
     ended_at: datetime
     reason: Reason
@@ -113,17 +118,16 @@ class Change:
 
 _EVIDENCE: Final[msgspec.json.Decoder[Evidence]] = msgspec.json.Decoder(Evidence)
 _WHO: Final = """
-a.id, a.rule, a.about, a.series, a.model, a.signal, coalesce(s.segment, '{}') AS segment, a.source_group AS source,
-    a.window_name AS window, a.severity, a.summary
+a.id, a.rule, a.about, a.series, a.model, a.signal, coalesce(nullif(a.segment_text, '')::jsonb, '{}') AS segment,
+    a.source_group AS source, a.window_name AS window, a.severity
 """
-_FROM: Final = "FROM alert AS a LEFT JOIN series AS s ON s.id = a.series"
 _CHOSEN: Final = """
 (%(model)s::text IS NULL OR a.model = %(model)s) AND (%(rule)s::text IS NULL OR a.rule = %(rule)s)
     AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
 """
 _STANDING: Final = "a.state_name AS state, a.judged_at, a.fired_at, a.finding, a.hushed"
 OPEN_ALERTS: Final = f"""
-SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence {_FROM}
+SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence FROM alert AS a
 WHERE a.state_name <> 'ok' AND a.state_name = ANY(%(states)s) AND {_CHOSEN}
     AND (%(told)s::text IS NULL OR (a.hushed IS NULL) = (%(told)s = 'told'))
 ORDER BY array_position(%(order)s, a.state_name), array_position('{{critical,error,warning,info}}'::text[], a.severity),
@@ -132,16 +136,16 @@ LIMIT %(limit)s OFFSET %(offset)s
 """
 ENDED: Final = f"""
 SELECT {_WHO}, t.fired_at, t.at AS ended_at, t.reason, (t.body -> 'transition' ->> 'flaps')::int AS flaps, t.hushed
-FROM alert_transition AS t JOIN alert AS a ON a.id = t.alert LEFT JOIN series AS s ON s.id = a.series
+FROM alert_transition AS t JOIN alert AS a ON a.id = t.alert
 WHERE t.after = 'ok' AND t.fired_at IS NOT NULL AND {_CHOSEN}
 ORDER BY t.at DESC, t.alert, t.number DESC LIMIT %(limit)s OFFSET %(offset)s
 """
 OF_SERIES: Final = f"""
-SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence {_FROM}
+SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence FROM alert AS a
 WHERE a.series = ANY(%(series)s) AND a.state_name = ANY(%(states)s)
 ORDER BY a.series, a.fired_at, a.rule, a.id
 """
-ONE: Final = f"SELECT {_WHO}, {_STANDING}, a.evidence::text AS evidence {_FROM} WHERE a.id = %(id)s"
+ONE: Final = f"SELECT {_WHO}, {_STANDING}, a.evidence::text AS evidence FROM alert AS a WHERE a.id = %(id)s"
 COUNTS: Final = """
 SELECT rule, severity, state_name AS state, hushed IS NOT NULL AS hushed, count(*) AS n FROM alert
 WHERE state_name <> 'ok' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4

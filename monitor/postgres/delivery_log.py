@@ -18,12 +18,12 @@ CHANNEL_STATES: Final[tuple[ChannelState, ...]] = ("open", "closed", "refused")
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """One incident. `firing`: alerts that were told and have not resolved; `route` None: nobody is told."""
+    """One incident. `firing`: alerts that were told and have not resolved; `channels` are told of it."""
 
     key: str
     rule: str
     title: str
-    route: str | None
+    channels: Sequence[str]
     firing: int
     opened_at: datetime | None
     closed_at: datetime | None
@@ -74,10 +74,10 @@ class ChannelRow:
 
 
 INCIDENTS: Final = """
-SELECT key, rule, title, route, firing, opened_at, closed_at, changed_at FROM incident AS i
+SELECT key, rule, title, channels, firing, opened_at, closed_at, changed_at FROM incident AS i
 WHERE rule = %(rule)s AND NOT EXISTS (
     SELECT FROM jsonb_array_elements(grouping) AS g
-    WHERE NOT coalesce((%(labels)s::jsonb -> (g ->> 0)) ? (g ->> 1), false)
+    WHERE (%(labels)s::jsonb ->> (g ->> 0)) IS DISTINCT FROM (g ->> 1)
 )
 ORDER BY firing > 0 DESC, changed_at DESC, key LIMIT %(limit)s
 """
@@ -111,14 +111,12 @@ ORDER BY 1
 """
 
 
-def incidents(
-    connection: Connection, rule: str, labels: Mapping[str, Sequence[str]], *, limit: int = 20
-) -> list[IncidentRow]:
+def incidents(connection: Connection, rule: str, labels: Mapping[str, str], *, limit: int = 20) -> list[IncidentRow]:
     """The incidents that an alert of the rule is told in: those whose group has the alert's own values.
 
-    `labels` gives the alert's value of each name, in all the ways in which it may be written. Open ones first.
+    `labels` are the alert's values of what alerts may be grouped by. Open ones first.
     """
-    given = {"rule": rule, "labels": Jsonb({name: list(values) for name, values in labels.items()}), "limit": limit}
+    given = {"rule": rule, "labels": Jsonb(dict(labels)), "limit": limit}
     with connection.cursor(row_factory=class_row(IncidentRow)) as cursor:
         return cursor.execute(INCIDENTS.encode(), given).fetchall()
 

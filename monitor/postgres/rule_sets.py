@@ -23,6 +23,10 @@ SELECT x.* FROM jsonb_to_recordset(%s) AS x (name text, severity text, mode text
 ON CONFLICT (name) DO UPDATE SET severity = EXCLUDED.severity, mode = EXCLUDED.mode, judged_at = EXCLUDED.judged_at,
     judged = EXCLUDED.judged, insufficient = EXCLUDED.insufficient, error = EXCLUDED.error
 """
+REFUSAL: Final = """
+SELECT detail ->> 'rules_refused' FROM role WHERE name = 'evaluate' AND detail ? 'rules_refused'
+ORDER BY beat_at DESC LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,18 @@ def note_judged(connection: Connection, rules: Sequence[JudgedRule]) -> None:
     """Say what came of rules."""
     if rules:
         connection.execute(JUDGED, (Jsonb(list(rules), dumps=msgspec.json.encode),))
+
+
+def judged_rules(connection: Connection) -> list[JudgedRule]:
+    """What came of each rule the last time, by name."""
+    statement = "SELECT name, severity, mode, judged_at, judged, insufficient, error FROM rule ORDER BY name"
+    return [JudgedRule(*row) for row in connection.execute(statement).fetchall()]
+
+
+def refusal(connection: Connection) -> str | None:
+    """What is wrong with the rule file as the leader read it the last time; None where it is in force."""
+    row = connection.execute(REFUSAL).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
 
 
 def forget_rules(connection: Connection, names: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from monitor.alerting.conduct import Severity
-from monitor.postgres import alert_views, delivery_log, pipeline, rule_views
-from monitor.postgres.alert_views import Telling
+from monitor.postgres import alert_views, delivery_log, pipeline
+from monitor.postgres import silences as stored
+from monitor.postgres.alert_views import SCHEMA, Telling
 from monitor.web.alertpage import UnknownAlertError, labels_of
 from monitor.web.alertroutes import Chosen, Text, choice_of
 from monitor.web.api import JSON
@@ -68,7 +69,7 @@ def _add_alert(routes: APIRouter, connections: Connections) -> None:
                 raise UnknownAlertError(f"There is no alert {number}.")
             incidents = delivery_log.incidents(connection, row.rule, labels_of(row))
             document = {
-                "schema": alert_views.SCHEMA,
+                "schema": SCHEMA,
                 "alert": row,
                 "state": state,
                 "begun": alert_views.begun(connection, row),
@@ -82,8 +83,9 @@ def _add_alert(routes: APIRouter, connections: Connections) -> None:
 def _add_silences(routes: APIRouter, connections: Connections) -> None:
     @routes.get("/silences")
     def silences(*, ended: bool = False, limit: Limit = 500) -> Response:
-        """Silences that are in force or planned, those that end last first; with `ended` also those that are over."""
+        """Silences that are in force or planned, newest first; with `ended` also those that are over."""
         with connections.reading() as connection:
             now = pipeline.progress(connection).now
-            found = rule_views.silences(connection, since=None if ended else now, limit=limit)
-        return Response(rule_views.silences_json(found, now), media_type=JSON)
+            found = stored.silences(connection, now, past=ended, limit=limit)
+        rows = [{**msgspec.to_builtins(row), "is_active": row.is_active(now)} for row in found]
+        return Response(msgspec.json.encode({"schema": SCHEMA, "silences": rows}), media_type=JSON)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.alerting.alertrules import AlertRule
-from monitor.alerting.patterns import matches, matches_segment
+from monitor.alerting.hushing import is_match
+from monitor.alerting.routes import Match
 from monitor.alerting.states import Firing, Ok, Pending, Recovering, State
 from monitor.alerting.transition import Transition
 from monitor.errors import CaldriftError
 from monitor.postgres.alert_views import AlertRow, Change
 from monitor.postgres.delivery_log import ChannelRow, DeliveryRow, IncidentRow
-from monitor.postgres.rule_views import SilenceRow
-from monitor.rolling.segments import segment_text
+from monitor.postgres.silences import SilenceRow
 from monitor.web.alertwords import REASONS, SubjectView, evidence_text, subject_view
 from monitor.web.channelwords import ChannelView, channel_view
 from monitor.web.evidence import EvidenceView, evidence_view
@@ -106,7 +106,6 @@ class AlertView:
     severity: str
     state: str
     subject: SubjectView
-    summary: str
     sentence: str
     hushed: str
     then: EvidenceView | None
@@ -121,35 +120,15 @@ class AlertView:
     json_url: str
 
 
-def labels_of(alert: AlertRow) -> dict[str, list[str]]:
-    """What alerts may be grouped by, in all the ways in which the alert's own values may be written."""
-    segment = ",".join(f"{name}={value}" for name, value in sorted(alert.segment.items()))
-    return {
-        "rule": [alert.rule],
-        "model": [alert.model],
-        "signal": [alert.signal],
-        "segment": list(dict.fromkeys([segment, segment_text(alert.segment)])),
-        "source": [alert.source],
-        "window": [alert.window],
-        "severity": [alert.severity],
-    }
-
-
-def covers(silence: SilenceRow, alert: AlertRow) -> bool:
-    """Whether the silence is about the alert, in force or not."""
-    named = {"rule": alert.rule, "model": alert.model, "signal": alert.signal, "severity": alert.severity}
-    for name, patterns in silence.match.items():
-        if patterns and name == "segment" and not matches_segment(tuple(patterns), alert.segment):
-            return False
-        if patterns and name in named and not matches(tuple(patterns), named[name]):
-            return False
-    return True
+def labels_of(alert: AlertRow) -> dict[str, str]:
+    """The alert's values of what alerts may be grouped by."""
+    return {**alert.target.labels, "rule": alert.rule, "severity": alert.severity}
 
 
 def view_of(found: Found, options: WebOptions) -> AlertView:
     """The page of what was found."""
     alert, begun = found.alert, found.begun
-    covering = [silence for silence in found.silences if covers(silence, alert)]
+    covering = [each for each in found.silences if is_match(Match.model_validate(each.match), alert)]
     then = None
     if begun is not None and begun.evidence.as_of != alert.evidence.as_of:
         words = "When it was crossed" if begun.reason == "pending" else "When it fired"
@@ -162,7 +141,6 @@ def view_of(found: Found, options: WebOptions) -> AlertView:
         severity=alert.severity,
         state=alert.state,
         subject=subject_view(alert, options.windows[0]),
-        summary=alert.summary,
         sentence=sentence_of(found),
         hushed=alert.hushed or "",
         then=then,
@@ -237,11 +215,11 @@ def _older(found: Found) -> str:
 
 def _incident(incident: IncidentRow, deliveries: Sequence[DeliveryRow]) -> IncidentView:
     fires = f"{plural(incident.firing, 'alert')} told and not over" if incident.firing else "over"
-    route = "nobody is told: there is no route" if incident.route is None else f"route {incident.route}"
+    to = f"told to {', '.join(incident.channels)}" if incident.channels else "told to nobody"
     opened = "" if incident.opened_at is None else f", opened {instant_text(incident.opened_at)}"
     return IncidentView(
         title=incident.title,
-        words=f"{fires}{opened}; {route}",
+        words=f"{fires}{opened}; {to}",
         deliveries=[_delivery(each) for each in deliveries if each.incident == incident.key],
     )
 
@@ -289,4 +267,4 @@ def _silence(silence: SilenceRow, now: datetime) -> SilenceView:
         f"{silence.reason} ({silence.made_by}), from {instant_text(silence.starts_at)} to "
         f"{instant_text(silence.ends_at)}{ended}"
     )
-    return SilenceView(silence.id, words, silence.is_in_force(now))
+    return SilenceView(silence.id, words, silence.is_active(now))

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from monitor.alerting.conduct import Severity
-from monitor.postgres import alert_views, delivery_log, listings, pipeline, rule_views
+from monitor.postgres import alert_views, delivery_log, listings, pipeline, rule_sets, silences
 from monitor.postgres.alert_views import OPEN, Choice, Telling
 from monitor.postgres.database import Connection
 from monitor.web import alertpage, alertspage, rulespage
 from monitor.web.connections import Connections
-from monitor.web.inforce import channels_of, rules_of
 from monitor.web.layout import Layout
 from monitor.web.links import AlertsAddress
 from monitor.web.options import WebOptions
+from monitor.web.ruleset import channels_of, rules_of
 
 Refresh = Annotated[Literal["on", "off"], Query()]
 Text = Annotated[str, Query(max_length=500)]
@@ -74,9 +74,9 @@ def _alerts(connection: Connection, chosen: Choice, address: AlertsAddress) -> a
         else alert_views.open_alerts(connection, chosen, limit=place.stop - place.start, offset=place.start),
         ended=alert_views.ended(connection, chosen, limit=ended) if ended else [],
         counts=alert_views.counts(connection),
-        rules=[rule.name for rule in rule_views.rules(connection)],
+        rules=[rule.name for rule in rule_sets.judged_rules(connection)],
         models=listings.models(connection),
-        has_rules=rule_views.rule_set(connection) is not None,
+        has_rules=rule_sets.rule_set(connection) is not None,
         now=pipeline.progress(connection).now,
     )
 
@@ -96,7 +96,7 @@ def _alert(connection: Connection, number: UUID, before: int | None) -> alertpag
     alert, state = alert_views.alert(connection, number), alert_views.state(connection, number)
     if alert is None or state is None:
         raise alertpage.UnknownAlertError(f"There is no alert {number}.")
-    rules, _ = rules_of(rule_views.rule_set(connection))
+    rules, _ = rules_of(rule_sets.rule_set(connection))
     incidents = delivery_log.incidents(connection, alert.rule, alertpage.labels_of(alert))
     now = pipeline.progress(connection).now
     return alertpage.Found(
@@ -108,7 +108,7 @@ def _alert(connection: Connection, number: UUID, before: int | None) -> alertpag
         incidents=incidents,
         deliveries=delivery_log.deliveries(connection, [each.key for each in incidents], limit=alertpage.DELIVERIES),
         channels=delivery_log.channels(connection),
-        silences=rule_views.silences(connection, since=now),
+        silences=silences.silences(connection, now),
         now=now,
     )
 
@@ -117,16 +117,17 @@ def _add_rules(routes: APIRouter, connections: Connections, layout: Layout) -> N
     @routes.get("/rules")
     def show(request: Request, refresh: Refresh = "on") -> HTMLResponse:
         with connections.reading() as connection:
-            stored, now = rule_views.rule_set(connection), pipeline.progress(connection).now
+            stored, now = rule_sets.rule_set(connection), pipeline.progress(connection).now
             rules, unreadable = rules_of(stored)
             found = rulespage.Found(
                 in_force=stored,
+                refusal=rule_sets.refusal(connection),
                 rules=rules,
                 unreadable=unreadable,
-                judged=rule_views.rules(connection),
+                judged=rule_sets.judged_rules(connection),
                 counts=alert_views.counts(connection),
                 channels=delivery_log.channels(connection, channels_of(stored)),
-                silences=rule_views.silences(connection, since=now),
+                silences=silences.silences(connection, now),
                 now=now,
             )
         view = rulespage.view_of(found)

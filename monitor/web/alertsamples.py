@@ -9,20 +9,23 @@ from datetime import datetime
 
 from monitor import metrics
 from monitor.metrics import Sample
-from monitor.postgres import alert_views, delivery_log, rule_views
+from monitor.postgres import alert_views, delivery_log, rule_sets
+from monitor.postgres import silences as stored
 from monitor.postgres.alert_views import OPEN, Count
 from monitor.postgres.database import Connection
 from monitor.postgres.delivery_log import CHANNEL_STATES, ChannelRow
-from monitor.postgres.rule_views import RuleRow, RuleSetRow, SilenceRow
-from monitor.web.inforce import channels_of
+from monitor.postgres.rule_sets import JudgedRule, RuleSet
+from monitor.postgres.silences import SilenceRow
+from monitor.web.ruleset import channels_of
 
 
 @dataclass(frozen=True, slots=True)
 class Alerting:
     """What one scrape reads of alerts. `channels`: those of the rule file in force, and all others that were used."""
 
-    in_force: RuleSetRow | None
-    rules: Sequence[RuleRow]
+    in_force: RuleSet | None
+    refusal: str | None
+    rules: Sequence[JudgedRule]
     counts: Sequence[Count]
     incidents: Mapping[str, int]
     channels: Sequence[ChannelRow]
@@ -31,14 +34,15 @@ class Alerting:
 
 def read(connection: Connection, now: datetime) -> Alerting:
     """One snapshot."""
-    in_force = rule_views.rule_set(connection)
+    in_force = rule_sets.rule_set(connection)
     return Alerting(
         in_force=in_force,
-        rules=rule_views.rules(connection),
+        refusal=rule_sets.refusal(connection),
+        rules=rule_sets.judged_rules(connection),
         counts=alert_views.counts(connection),
         incidents=delivery_log.open_incidents(connection),
         channels=delivery_log.channels(connection, channels_of(in_force)),
-        silences=rule_views.silences(connection, since=now),
+        silences=stored.silences(connection, now),
     )
 
 
@@ -46,7 +50,7 @@ def samples_of(found: Alerting, now: datetime) -> Iterator[Sample]:
     """Every sample of the snapshot. A rule that is judged has 0 of what there is none of."""
     yield from _rules(found)
     yield from _alerts(found)
-    yield Sample(metrics.SILENCES, (), sum(silence.is_in_force(now) for silence in found.silences))
+    yield Sample(metrics.SILENCES, (), sum(silence.is_active(now) for silence in found.silences))
     yield from _channels(found)
 
 
@@ -54,11 +58,11 @@ def _rules(found: Alerting) -> Iterator[Sample]:
     if found.in_force is not None:
         yield Sample(metrics.RULES_INFO, (found.in_force.digest,), 1)
         yield Sample(metrics.RULES_AT, (), found.in_force.loaded_at.timestamp())
-        yield Sample(metrics.RULES_REFUSED, (), float(found.in_force.refused_at is not None))
+        yield Sample(metrics.RULES_REFUSED, (), float(found.refusal is not None))
     for rule in found.rules:
         yield Sample(metrics.RULE_JUDGED, (rule.name,), rule.judged)
         yield Sample(metrics.RULE_INSUFFICIENT, (rule.name,), rule.insufficient)
-        yield Sample(metrics.RULE_FAILED, (rule.name,), rule.failed)
+        yield Sample(metrics.RULE_FAILED, (rule.name,), float(rule.error is not None))
         yield Sample(metrics.RULE_AT, (rule.name,), rule.judged_at.timestamp())
 
 

@@ -141,6 +141,7 @@ def _tabs(by_state: Counter[str], address: AlertsAddress) -> list[tuple[str, str
 
 
 def _row(row: AlertRow, window: str, now: datetime) -> RowView:
+    fired_at = None if row.state == "pending" else row.fired_at
     return RowView(
         url=alert_url(row.id),
         rule=row.rule,
@@ -149,8 +150,8 @@ def _row(row: AlertRow, window: str, now: datetime) -> RowView:
         state=row.state,
         severity=row.severity,
         evidence=evidence_text(row.evidence),
-        at="" if row.fired_at is None else instant_text(row.fired_at),
-        age="not yet" if row.fired_at is None else f"for {duration_text(now - row.fired_at)}",
+        at="" if fired_at is None else instant_text(fired_at),
+        age="not yet" if fired_at is None else f"for {duration_text(now - fired_at)}",
         hushed=row.hushed or "",
     )
 

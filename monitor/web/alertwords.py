@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
-from monitor.alerting.metrics import METRICS, About
+from monitor.alerting.metrics import METRICS
+from monitor.alerting.round import FIRING_SHARE
+from monitor.alerting.target import About
 from monitor.alerting.transition import Reason
 from monitor.alerting.verdict import Alarmed, Estimate, Evidence, Measured, Said
 from monitor.postgres.pages import SeriesKey
@@ -33,6 +35,7 @@ NAMES: Final[Mapping[str, str]] = {
     "dead_letters": "number of dead letters of a day",
     "evaluation_late": "time since the last evaluation",
     "outbox_stuck": "age of the oldest notice that waits",
+    FIRING_SHARE: "share of its series that fire",
 }
 REASONS: Final[Mapping[Reason, str]] = {
     "pending": "the limit was crossed",
@@ -80,6 +83,8 @@ def subject_view(about: Subject, window: str) -> SubjectView:
     """`window` is what the page of a series shows where the alert has none of its own."""
     if about.about == "service":
         return SubjectView(SERVICE, "", "")
+    if about.about == "rollup":
+        return SubjectView(about.model, "its series together", "")
     if about.about == "model" or about.series is None:
         return SubjectView(about.model, "the model", "")
     source = f", labelled by {about.source}" if about.source else ""
@@ -119,12 +124,17 @@ def estimate_text(measure: str, estimate: Estimate, *, change: bool = False) -> 
     return f"{value} ({low} to {high})"
 
 
+def number_text(measure: str, n: int) -> str:
+    """What an estimate rests on: labels, or of a rollup series."""
+    return f"of {plain(n)} series" if measure == FIRING_SHARE else f"n {plain(n)}"
+
+
 def evidence_text(evidence: Evidence) -> str:
     """Evidence in one line: never a bare number."""
     match evidence:
         case Measured(measure=measure, judged=judged, compare=compare, enter=enter):
             change = compare.startswith("change")
-            n = f", n {plain(judged.n)}" if judged.n else ""
+            n = f", {number_text(measure, judged.n)}" if judged.n else ""
             since = " since the baseline" if change else ""
             limit = value_text(measure, enter, change=change)
             return f"{measure_name(measure)} {estimate_text(measure, judged, change=change)}{since}, limit {limit}{n}"

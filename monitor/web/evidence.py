@@ -8,9 +8,10 @@ from typing import assert_never
 
 from markupsafe import Markup
 
+from monitor.alerting.round import FIRING_SHARE
 from monitor.alerting.verdict import Alarmed, Evidence, Measured, Said, sign_of
 from monitor.rolling.panes import start_of
-from monitor.web.alertwords import alarm_text, estimate_text, measure_name, value_text
+from monitor.web.alertwords import alarm_text, estimate_text, measure_name, number_text, value_text
 from monitor.web.charts import bins_diagram, level
 from monitor.web.scales import instant_text, plain
 from monitor.web.svg import EMPTY
@@ -58,7 +59,10 @@ def _measured(evidence: Measured) -> list[tuple[str, str]]:
     facts = [(f"{name}{interval}", estimate_text(measure, evidence.estimate))]
     if evidence.baseline is not None:
         facts.append(
-            ("at the baseline", f"{estimate_text(measure, evidence.baseline)}, n {plain(evidence.baseline.n)}")
+            (
+                "at the baseline",
+                f"{estimate_text(measure, evidence.baseline)}, {number_text(measure, evidence.baseline.n)}",
+            )
         )
         facts.append(("change since then", estimate_text(measure, evidence.judged, change=True)))
     side = "above" if sign_of(evidence.compare) > 0 else "below"
@@ -66,7 +70,7 @@ def _measured(evidence: Measured) -> list[tuple[str, str]]:
     facts.append(("limit", f"{side} {value_text(measure, evidence.enter, change=change)}{whole}"))
     facts.append(("exit", value_text(measure, evidence.exit, change=change)))
     if evidence.estimate.n:
-        facts.append(("labels (n)", plain(evidence.estimate.n)))
+        facts.append(("series" if measure == FIRING_SHARE else "labels (n)", plain(evidence.estimate.n)))
     return [*facts, *_coverage(evidence.coverage)]
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from monitor.errors import BadInput
-from monitor.postgres import alarms, alert_views, listings, pipeline, rule_views
+from monitor.postgres import alarms, alert_views, listings, pipeline, rule_sets
 from monitor.postgres import pages as stored
 from monitor.postgres.alert_views import OPEN
 from monitor.postgres.offsets import read_offsets
@@ -18,10 +18,10 @@ from monitor.web.connections import Connections
 from monitor.web.deadletters import PAGE_SIZE as LETTERS
 from monitor.web.deadletters import view_of as dead_letter_view
 from monitor.web.definitions import DEFINITIONS
-from monitor.web.inforce import rules_of
 from monitor.web.layout import Layout
 from monitor.web.links import OverviewAddress, SeriesAddress, address_of, segment_of
 from monitor.web.options import WebOptions
+from monitor.web.ruleset import rules_of
 
 Refresh = Annotated[Literal["on", "off"], Query()]
 Text = Annotated[str, Query(max_length=500)]
@@ -79,7 +79,7 @@ def add_overview(routes: APIRouter, connections: Connections, layout: Layout, op
                 alarms=alarms.alarms(connection, model=model or None, limit=overview.ALARMS),
                 alerts=alert_views.of_series(connection, [row.series for row in listed.rows]),
                 alert_counts=alert_views.counts(connection),
-                has_rules=rule_views.rule_set(connection) is not None,
+                has_rules=rule_sets.rule_set(connection) is not None,
             )
         view = overview.view_of(found, address, options)
         return layout.page(request, "overview.html", view=view, here="/", refresh=address.refresh)
@@ -128,7 +128,7 @@ def add_series(routes: APIRouter, connections: Connections, layout: Layout, opti
                 alarms=alarms.alarms(connection, series=[key.series], until=address.as_of, limit=seriespage.ALARMS),
                 alerts=alert_views.of_series(connection, [key.series], OPEN),
                 changes=alert_views.changes(connection, key.series, [address.window, ""], until=address.as_of),
-                rules=rules_of(rule_views.rule_set(connection))[0],
+                rules=rules_of(rule_sets.rule_set(connection))[0],
             )
         view = seriespage.view_of(found, address, options)
         return layout.page(request, "series.html", view=view, here="", refresh=address.refresh)

@@ -10,7 +10,8 @@ from datetime import datetime
 from monitor.alerting.alertrules import AlertRule
 from monitor.postgres.alert_views import Count
 from monitor.postgres.delivery_log import ChannelRow
-from monitor.postgres.rule_views import RuleRow, RuleSetRow, SilenceRow
+from monitor.postgres.rule_sets import JudgedRule, RuleSet
+from monitor.postgres.silences import SilenceRow
 from monitor.web.channelwords import ChannelView, channel_view
 from monitor.web.links import AlertsAddress
 from monitor.web.rulewords import fires_when, looks_at, over_when, whom
@@ -22,10 +23,11 @@ from monitor.web.sentences import ago, plural
 class Found:
     """Everything that the page reads from the database, at one moment. `unreadable`: why there are no `rules`."""
 
-    in_force: RuleSetRow | None
+    in_force: RuleSet | None
+    refusal: str | None
     rules: Sequence[AlertRule]
     unreadable: str
-    judged: Sequence[RuleRow]
+    judged: Sequence[JudgedRule]
     counts: Sequence[Count]
     channels: Sequence[ChannelRow]
     silences: Sequence[SilenceRow]
@@ -72,7 +74,7 @@ def view_of(found: Found) -> RulesView:
     return RulesView(
         now=found.now,
         sentence=_sentence(found),
-        refused=_refused(found.in_force),
+        refused=f"The rule file is refused, and these rules stay: {found.refusal}" if found.refusal else "",
         rules=[_rule(rule, judged.get(rule.name), firing[rule.name], found.now) for rule in found.rules],
         channels=[channel_view(channel) for channel in found.channels],
         silences=[_silence(silence, found.now) for silence in found.silences],
@@ -94,15 +96,7 @@ def _sentence(found: Found) -> str:
     )
 
 
-def _refused(in_force: RuleSetRow | None) -> str:
-    if in_force is None or in_force.refused_at is None:
-        return ""
-    return (
-        f"A newer file is refused since {instant_text(in_force.refused_at)}, and these rules stay: {in_force.refusal}"
-    )
-
-
-def _rule(rule: AlertRule, judged: RuleRow | None, firing: int, now: datetime) -> RuleView:
+def _rule(rule: AlertRule, judged: JudgedRule | None, firing: int, now: datetime) -> RuleView:
     return RuleView(
         name=rule.name,
         severity=rule.severity,
@@ -119,15 +113,14 @@ def _rule(rule: AlertRule, judged: RuleRow | None, firing: int, now: datetime) -
     )
 
 
-def _outcome(judged: RuleRow) -> str:
+def _outcome(judged: JudgedRule) -> str:
     few = f", {plain(judged.insufficient)} without enough data" if judged.insufficient else ""
-    failed = f", {plain(judged.failed)} failed" if judged.failed else ""
-    return f"{plain(judged.judged)} judged{few}{failed}"
+    return f"{plain(judged.judged)} judged{few}"
 
 
 def _silence(silence: SilenceRow, now: datetime) -> tuple[str, str, str, str]:
     matched = "; ".join(f"{name} {', '.join(patterns)}" for name, patterns in silence.match.items() if patterns)
-    state = "in force" if silence.is_in_force(now) else "planned" if silence.starts_at > now else "over"
+    state = "in force" if silence.is_active(now) else "planned" if silence.starts_at > now else "over"
     when = f"{instant_text(silence.starts_at)} to {instant_text(silence.ends_at)}"
     return (
         f"Silence {silence.id}",

@@ -86,11 +86,8 @@ def _fired_at(life: Sequence[Change]) -> datetime:
 
 
 def _open(alert: AlertRow, now: datetime) -> SeriesAlertView:
-    since = (
-        ""
-        if alert.fired_at is None
-        else f"since {instant_text(alert.fired_at)}, for {duration_text(now - alert.fired_at)}; "
-    )
+    fired_at = None if alert.state == "pending" else alert.fired_at
+    since = "" if fired_at is None else f"since {instant_text(fired_at)}, for {duration_text(now - fired_at)}; "
     over = f" over {alert.window}" if alert.window else ""
     words = f"{since}now {evidence_text(alert.evidence)}{over}"
     return SeriesAlertView(alert_url(alert.id), alert.rule, alert.state, words, alert.hushed or "")

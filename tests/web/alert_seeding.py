@@ -1,31 +1,36 @@
 """Alerts in a database, as judging leaves them: verdicts on stored readings and alarms, taken by the life cycle."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
-from uuid import NAMESPACE_URL, UUID, uuid5
+from typing import Final
+from uuid import UUID
 
-import msgspec
 from psycopg.types.json import Jsonb
 
+from monitor.alerting import notice
+from monitor.alerting.alert import Alert
 from monitor.alerting.alertrules import AlertRule, Threshold, alert_rules
 from monitor.alerting.conduct import Severity
-from monitor.alerting.incident import dedup_key
-from monitor.alerting.inforce import in_force
+from monitor.alerting.incident import Incident, dedup_key, encoded
 from monitor.alerting.judgement import Limits, Standing, finding_of, of_detector, of_reading
-from monitor.alerting.lifecycle import Decision, decide
-from monitor.alerting.notice import Alert, Counts, Incident, Kind, Notice, Series, encode
-from monitor.alerting.states import NEW, Firing, Recovering, State, encoded, name_of
-from monitor.alerting.terms import Terms, terms_of
-from monitor.alerting.transition import encoded as encoded_transition
+from monitor.alerting.lifecycle import decide
+from monitor.alerting.round import Change
+from monitor.alerting.states import NEW, Firing, Recovering
+from monitor.alerting.storedrules import stored_rules
+from monitor.alerting.target import SERVICE, Target, alert_id, target_of
+from monitor.alerting.terms import terms_of
 from monitor.alerting.verdict import Estimate, Finding, Measured, Said, Verdict
 from monitor.calibration.reading import Reading, reading_from_json
 from monitor.drift.alarms import Alarm
+from monitor.postgres.alerts import write_changes
 from monitor.postgres.database import Connection
+from monitor.postgres.lookup import find_series
 from monitor.postgres.pages import reading_bodies
+from monitor.postgres.rule_sets import JudgedRule, note_judged, put_rule_set
 from monitor.rolling.panes import hour_of
+from monitor.rolling.segments import SeriesName, segment_text
 
 SHIPPED = Path(__file__).parents[2] / "alerts.yaml"
 CHANNELS = """
@@ -40,22 +45,6 @@ channels:
 STEP = timedelta(hours=6)
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What an alert is about, as its row names it."""
-
-    about: str = "series"
-    series: int | None = None
-    model: str = ""
-    signal: str = ""
-    segment_text: str = ""
-    source_group: str = ""
-    window_name: str = ""
-
-
-SERVICE = Subject("service")
-
-
 def rule_file() -> str:
     """The shipped rules on all segments, with routes and channels, for fewer labels than real models have."""
     shipped = SHIPPED.read_text(encoding="utf-8")
@@ -67,37 +56,28 @@ def rule_file() -> str:
 
 def rule_named(name: str, **changes: object) -> AlertRule:
     """A rule of `rule_file`; `changes` are its other fields."""
-    found = next(rule for rule in alert_rules(in_force(rule_file())) if rule.name == name)
+    found = next(rule for rule in alert_rules(stored_rules(rule_file())) if rule.name == name)
     return replace(found, **changes)  # type: ignore[arg-type]  # each caller names fields of AlertRule
 
 
 def load_rules(connection: Connection, at: datetime, body: str = "") -> None:
     """The rule file is in force from `at` on, and every rule of it was judged then."""
     body = body or rule_file()
-    connection.execute(
-        "INSERT INTO rule_set (digest, body, loaded_at) VALUES (%s, %s, %s)",
-        (sha256(body.encode()).hexdigest(), body, at),
-    )
-    for number, rule in enumerate(alert_rules(in_force(body))):
-        failed = int(rule.name == "EceRoseSinceVersion")
-        connection.execute(
-            "INSERT INTO rule VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                rule.name, rule.severity, rule.mode, at, 10 + number, number % 4, failed,
-                "no such version: v2" if failed else None,
-            ),
-        )  # fmt: skip
+    put_rule_set(connection, body, at)
+    judged = [
+        JudgedRule(
+            rule.name, rule.severity, rule.mode, at, 10 + number, number % 4,
+            "no such version: v2" if rule.name == "EceRoseSinceVersion" else None,
+        )
+        for number, rule in enumerate(alert_rules(stored_rules(body)))
+    ]  # fmt: skip
+    note_judged(connection, judged)
 
 
-def series_subject(connection: Connection, model: str, segment: Mapping[str, str], window: str = "7d") -> Subject:
+def series_target(connection: Connection, model: str, segment: Mapping[str, str], window: str = "7d") -> Target:
     """A series of the main signal and the primary labels."""
-    row = connection.execute(
-        "SELECT id, segment_text FROM series WHERE model = %s AND segment = %s AND signal = 'confidence'"
-        " AND source_group = ''",
-        (model, Jsonb(dict(segment))),
-    ).fetchone()
-    assert row is not None, (model, segment)
-    return Subject("series", row[0], model, "confidence", row[1], "", window)
+    name = SeriesName(model, "confidence", segment_text(dict(segment)), "")
+    return target_of(name, window, find_series(connection, name).id)
 
 
 def limits_of(rule: AlertRule) -> Limits:
@@ -116,10 +96,10 @@ def limits_of(rule: AlertRule) -> Limits:
     )
 
 
-def readings_of(connection: Connection, subject: Subject) -> list[Reading]:
+def readings_of(connection: Connection, target: Target) -> list[Reading]:
     """Stored readings in rising order."""
-    assert subject.series is not None
-    bodies = reading_bodies(connection, subject.series, subject.window_name, limit=1000)
+    assert target.series is not None
+    bodies = reading_bodies(connection, target.series, target.window, limit=1000)
     return [reading_from_json(body) for body in reversed(bodies)]
 
 
@@ -151,12 +131,12 @@ def said(finding: Finding, at: datetime, reason: str) -> Verdict:
     return Verdict(finding, Said(as_of=at, reason=reason, n=12))
 
 
-def alarmed(connection: Connection, subject: Subject, at: datetime) -> Verdict:
+def alarmed(connection: Connection, target: Target, at: datetime) -> Verdict:
     """A verdict on the newest page of the detectors of a series."""
     row = connection.execute(
         "SELECT pane_start, band, sign, onset_at, onset_low_at, onset_high_at, size, size_low, size_high, value,"
         " labels, slope, intercept FROM alarm WHERE series = %s AND tier = 'page' ORDER BY id DESC LIMIT 1",
-        (subject.series,),
+        (target.series,),
     ).fetchone()
     assert row is not None
     alarm = Alarm(
@@ -168,70 +148,49 @@ def alarmed(connection: Connection, subject: Subject, at: datetime) -> Verdict:
     return of_detector(standing, at)
 
 
-def alert_id(rule: str, subject: Subject) -> UUID:
-    """One id for one rule on one subject, whatever its number."""
-    return uuid5(NAMESPACE_URL, f"{rule} {replace(subject, series=None)}")
-
-
-GERMAN = Subject("series", None, "support-triage", "confidence", '{"lang":"de"}', "", "7d")
-FIRING = f"/alerts/{alert_id('EceHigh', GERMAN)}"
+GERMAN: Final = target_of(SeriesName("support-triage", "confidence", '{"lang":"de"}', ""), "7d")
+FIRING: Final = f"/alerts/{alert_id('EceHigh', GERMAN)}"
 """The page of an alert with evidence, changes and deliveries."""
 
 
 def store(
     connection: Connection,
     rule: AlertRule,
-    subject: Subject,
+    target: Target,
     verdicts: Sequence[Verdict],
     *,
     hushed: str | None = None,
-    terms: Terms | None = None,
 ) -> UUID:
-    """The alert after these verdicts, each decided at its own instant, with all its transitions."""
-    state: State = NEW
-    terms = terms or terms_of(rule, STEP)
-    decisions: list[Decision] = []
+    """The alert after these verdicts, each decided at its own instant, written as the leader does."""
+    terms = terms_of(rule, STEP)
+    before: Alert | None = None
     for verdict in verdicts:
-        decisions.append(decide(state, verdict, terms, verdict.as_of))
-        state = decisions[-1].state
-    number, last = alert_id(rule.name, subject), verdicts[-1]
-    connection.execute(
-        """
-        INSERT INTO alert (id, rule, about, series, model, signal, segment_text, source_group, window_name, severity,
-            state_name, state, judged_at, fired_at, evidence, finding, labels_seen, hushed, summary)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        """,
-        (
-            number, rule.name, subject.about, subject.series, subject.model, subject.signal, subject.segment_text,
-            subject.source_group, subject.window_name, rule.severity, name_of(state), encoded(state).decode(),
-            state.judged_at, state.fired_at if isinstance(state, Firing | Recovering) else None,
-            msgspec.json.encode(last.evidence).decode(), last.finding, 4000, hushed,
-            f"{rule.name}: {subject.model or 'caldrift'}",
-        ),
-    )  # fmt: skip
-    for decision in decisions:
-        change = decision.transition
-        if change is not None:
-            connection.execute(
-                "INSERT INTO alert_transition VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                (
-                    number, change.number, change.at, change.before, change.after, change.reason, change.fired_at,
-                    hushed, encoded_transition(change).decode(),
-                ),
-            )  # fmt: skip
-    return number
+        decision = decide(before.state if before else NEW, verdict, terms, verdict.as_of)
+        state = decision.state
+        fired_at = state.fired_at if isinstance(state, Firing | Recovering) else before.fired_at if before else None
+        after = Alert(
+            rule=rule.name, target=target, severity=rule.severity, finding=verdict.finding, evidence=verdict.evidence,
+            state=state, fired_at=fired_at, labels_seen=4000, hushed=hushed,
+        )  # fmt: skip
+        write_changes(connection, [Change(before, after, decision)], verdict.as_of)
+        before = after
+    return alert_id(rule.name, target)
 
 
 def store_incident(
-    connection: Connection, rule: AlertRule, group: Sequence[tuple[str, str]], route: str | None, opened_at: datetime
+    connection: Connection,
+    rule: AlertRule,
+    group: Sequence[tuple[str, str]],
+    channels: Sequence[str],
+    opened_at: datetime,
 ) -> str:
     """An incident with one firing alert."""
     key = dedup_key("test", rule.name, tuple(group))
     connection.execute(
         "INSERT INTO incident VALUES (%s, %s, %s, %s, %s, %s, 1, %s, NULL, %s)",
         (
-            key, rule.name, f"{rule.name} on {dict(group).get('model', 'caldrift')}", route,
-            Jsonb([list(each) for each in group]), Jsonb({"version": 1, "incident": {"key": key, "order": 1}}),
+            key, rule.name, f"{rule.name} on {dict(group).get('model', 'caldrift')}",
+            Jsonb([list(each) for each in group]), list(channels), encoded(Incident(key=key, order=1)).decode(),
             opened_at, opened_at,
         ),
     )  # fmt: skip
@@ -239,17 +198,27 @@ def store_incident(
 
 
 def store_notice(
-    connection: Connection, key: str, order: int, kind: Kind, at: datetime, *, severity: Severity = "warning"
+    connection: Connection, key: str, order: int, kind: notice.Kind, at: datetime, *, severity: Severity = "warning"
 ) -> int:
     """The notice of an announcement, queued a minute after the change; its number."""
-    alert = Alert(
-        rule="EceHigh", severity=severity, series=Series("support-triage", "confidence", "lang=de"), state="firing",
+    alert = notice.Alert(
+        rule="EceHigh",
+        severity=severity,
+        series=notice.Series("support-triage", "confidence", "lang=de"),
+        state="firing",
         started_at=at,
-    )  # fmt: skip
-    notice = Notice(kind=kind, incident=Incident(key, "EceHigh"), alerts=(alert,), counts=Counts(1, 0), group=(), at=at)
+    )
+    told = notice.Notice(
+        kind=kind,
+        incident=notice.Incident(key, "EceHigh"),
+        alerts=(alert,),
+        counts=notice.Counts(1, 0),
+        group=(),
+        at=at,
+    )
     row = connection.execute(
         "INSERT INTO notice (incident, ord, kind, at, queued_at, body) VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-        (key, order, kind, at, at + timedelta(minutes=1), encode(notice).decode()),
+        (key, order, kind, at, at + timedelta(minutes=1), notice.encode(told).decode()),
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -276,9 +245,9 @@ def seed_alerts(connection: Connection, now: datetime, evil: str) -> None:
     The database holds the readings and alarms of `tests.web.seeding`; `evil` is the model whose name is markup.
     """
     load_rules(connection, now - timedelta(days=3))
-    german = series_subject(connection, "support-triage", {"lang": "de"})
-    english = series_subject(connection, "support-triage", {"lang": "en"})
-    whole = series_subject(connection, "support-triage", {})
+    german = series_target(connection, "support-triage", {"lang": "de"})
+    english = series_target(connection, "support-triage", {"lang": "en"})
+    whole = series_target(connection, "support-triage", {})
     ece, gap = rule_named("EceHigh"), rule_named("OverConfident")
     store(connection, ece, german, list(judged(readings_of(connection, german), ece)))
     store(connection, gap, german, list(judged(readings_of(connection, german), gap)), hushed="silence 1")
@@ -288,12 +257,12 @@ def seed_alerts(connection: Connection, now: datetime, evil: str) -> None:
     store(
         connection, errors, english, [_exact(errors, at, value, n=700) for at, value in zip(hours, _OVER, strict=True)]
     )
-    detectors = replace(german, window_name="")
+    detectors = replace(german, window="")
     learning = said("insufficient", hours[0], "the baseline is being learned")
     drift = rule_named("Drift")
     store(connection, drift, detectors, [learning, *(alarmed(connection, detectors, at) for at in hours[5:])])
     stale = rule_named("LabelsStale")
-    judge = Subject("model", model="calibrated-judge")
+    judge = Target("model", "calibrated-judge")
     store(connection, stale, judge, [measured(stale, at, 3 * 86_400) for at in hours[7:]], hushed="mute time nights")
     late = rule_named("EvaluationLate")
     store(connection, late, SERVICE, [measured(late, now - timedelta(minutes=5), 3 * 3600)])
@@ -303,7 +272,7 @@ def seed_alerts(connection: Connection, now: datetime, evil: str) -> None:
     store(connection, behind, SERVICE, [measured(behind, hours[-1], 200_000)])
     row = connection.execute("SELECT segment FROM series WHERE model = %s", (evil,)).fetchone()
     assert row is not None
-    markup = series_subject(connection, evil, row[0])
+    markup = series_target(connection, evil, row[0])
     store(connection, gap, markup, [_exact(gap, hours[-1], 0.2, n=400)])
     _seed_outbox(connection, hours[5])
     _seed_silences(connection, now)
@@ -327,20 +296,18 @@ def _exact(rule: AlertRule, at: datetime, value: float, n: int) -> Verdict:
 
 def _seed_outbox(connection: Connection, at: datetime) -> None:
     ece = store_incident(
-        connection, rule_named("EceHigh"), [("model", "support-triage"), ("rule", "EceHigh")], "team", at
+        connection, rule_named("EceHigh"), [("model", "support-triage"), ("rule", "EceHigh")], ["slack"], at
     )
     for order, kind in ((1, "fired"), (2, "changed")):
         told = store_notice(connection, ece, order, kind, at + timedelta(hours=order))  # type: ignore[arg-type]
         store_delivery(connection, told, "slack", "told")
     drift = store_incident(
-        connection, rule_named("Drift"), [("model", "support-triage"), ("rule", "Drift")], "oncall", at
+        connection, rule_named("Drift"), [("model", "support-triage"), ("rule", "Drift")], ["pagerduty", "slack"], at
     )
     fired = store_notice(connection, drift, 1, "fired", at, severity="critical")
     store_delivery(connection, fired, "slack", "told", attempts=2)
     store_delivery(connection, fired, "pagerduty", "waiting", attempts=3, error="503 <b>Service Unavailable</b>")
-    late = store_incident(
-        connection, rule_named("EvaluationLate"), [("model", ""), ("rule", "EvaluationLate")], None, at
-    )
+    late = store_incident(connection, rule_named("EvaluationLate"), [("model", ""), ("rule", "EvaluationLate")], [], at)
     gone = store_notice(connection, late, 1, "fired", at, severity="critical")
     store_delivery(connection, gone, "pagerduty", "dead", error="400: invalid routing key")
     store_delivery(connection, gone, "slack", "dropped", attempts=0)

@@ -107,7 +107,8 @@ def test_rules_and_alerts_are_told_by_rule_severity_and_state(pages: httpx.Clien
     assert sum(found["caldrift_alerts_hushed"].values()) == 3
     assert found["caldrift_rule_judged_subjects"][key(rule="EceRoseSinceVersion")] == 12
     assert found["caldrift_rule_insufficient_subjects"][key(rule="EceRoseSinceVersion")] == 2
-    assert found["caldrift_rule_failed_subjects"][key(rule="EceRoseSinceVersion")] == 1
+    assert found["caldrift_rule_failed"][key(rule="EceRoseSinceVersion")] == 1
+    assert found["caldrift_rule_failed"][key(rule="EceHigh")] == 0
     assert found["caldrift_rule_last_judged_timestamp_seconds"][key(rule="Drift")] == NOW.timestamp() - 3 * 86_400
     assert found["caldrift_incidents_open"][key(rule="Drift")] == 1
     assert found["caldrift_incidents_open"][key(rule="LabelsFew")] == 0

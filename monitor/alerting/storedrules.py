@@ -11,7 +11,7 @@ from monitor.errors import Refused
 
 
 @lru_cache(maxsize=4)
-def in_force(text: str) -> RuleFile:
+def stored_rules(text: str) -> RuleFile:
     """The file of its text. What it asks of the settings is not checked again: others may have other settings.
 
     Raises Refused for a file that this version cannot read.
