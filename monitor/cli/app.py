@@ -26,6 +26,7 @@ from monitor.cli import (
     rules,
     run,
     series,
+    silence,
     status,
     web,
 )
@@ -61,6 +62,7 @@ replay.register(app)
 rules.register(app)
 run.register(app)
 series.register(app)
+silence.register(app)
 status.register(app)
 web.register(app)
 

@@ -27,6 +27,10 @@ def drift(
     renew: Annotated[
         bool, typer.Option("--renew", help="Learn a new baseline of these series, from the next hour on.")
     ] = False,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="The last alarms of these series are dealt with: their alerts may end."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="How many alarms at most, the newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -40,6 +44,8 @@ def drift(
 
     settings = context.settings()
     found, alarms = _read(settings, model, segment, signal, limit=limit, renew=renew)
+    if acknowledge is not None:
+        _acknowledge(settings, model, found, acknowledge)
     if as_json:
         typer.echo(to_json(found, alarms))
     elif found:
@@ -48,6 +54,24 @@ def drift(
         typer.echo("no series is watched yet: detectors begin with the first mature hour that has labels", err=True)
     if renew:
         typer.echo(f"{len(found)} series learn a new baseline from the next hour on", err=True)
+
+
+def _acknowledge(settings: "Settings", model: str | None, found: "Sequence[DetectorRow]", reason: str) -> None:
+    from monitor.cli.person import person
+    from monitor.postgres.acknowledgements import acknowledge
+    from monitor.postgres.database import answering, connect
+    from monitor.workers.clock import load_clock
+
+    if model is None:
+        raise BadInput("--acknowledge needs the name of a model", "acknowledge")
+    if not reason.strip():
+        raise BadInput("--acknowledge needs a reason, got an empty one", "acknowledge")
+    dsn = settings.postgres.dsn
+    with connect(dsn, "caldrift drift") as connection, answering(dsn):
+        now = load_clock(connection).now()
+        series = [row.series for row in found]
+        done = acknowledge(connection, series, by=person(), reason=reason.strip(), now=now)
+    typer.echo(f"{done} alarms acknowledged", err=True)
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""Silences and the audit trail of what people changed."""
+"""Silences: made, listed, ended; never deleted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from monitor.alerting.hushing import Silence
 from monitor.alerting.routes import Match
 from monitor.errors import BadInput
+from monitor.postgres.audit import note
 from monitor.postgres.database import Connection
 
 LISTED: Final = """
@@ -83,8 +84,3 @@ def expire_silence(connection: Connection, silence: int, *, by: str, now: dateti
         if not done:
             raise BadInput(f"there is no silence {silence} that holds or is to come: see `caldrift silence list`")
         note(connection, by, "silence expire", {"silence": silence})
-
-
-def note(connection: Connection, by: str, did: str, detail: Mapping[str, Any]) -> None:
-    """Add to the audit trail."""
-    connection.execute("INSERT INTO audit (by, did, detail) VALUES (%s, %s, %s)", (by, did, Jsonb(dict(detail))))

@@ -1,7 +1,7 @@
 """`caldrift notify test` and `caldrift outbox`: what comes of a notice, in words and exit codes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def connection(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Conne
         yield connected
 
 
-def write_rules(folder: Path, **channels: dict[str, object]) -> str:
+def write_rules(folder: Path, **channels: Mapping[str, object]) -> str:
     path = folder / "alerts.yaml"
     rule = {"name": "EceHigh", "metric": "ece", "enter": 0.05, "min_labelled": 2000}
     path.write_text(yaml.safe_dump({"rules": [rule], "channels": channels}), encoding="utf-8")
