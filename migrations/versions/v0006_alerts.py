@@ -29,6 +29,13 @@ SELECT d.notice, d.channel, n.incident, i.rule, n.kind, n.queued_at, d.state, d.
     d.error
 FROM delivery AS d JOIN notice AS n ON n.id = d.notice JOIN incident AS i ON i.key = n.incident
 """
+ARRIVALS = """
+INSERT INTO arrival (model, predicted_at, labelled_at)
+SELECT s.model, max(least(h.known_at, c.now)), max(least(h.known_at, c.now)) FILTER (WHERE 0 < ANY (h.n))
+FROM pane_history AS h JOIN series AS s ON s.id = h.series
+CROSS JOIN (SELECT clock_epoch_at + (clock_timestamp() - clock_started_at) * clock_rate AS now FROM installation) AS c
+WHERE s.segment_text = '{}' GROUP BY s.model
+"""
 
 
 def upgrade() -> None:
@@ -38,6 +45,14 @@ def upgrade() -> None:
     _incidents()
     _outbox()
     _people()
+    op.add_column(
+        "kafka_offset",
+        sa.Column(
+            "waits_since",
+            INSTANT,
+            comment="clock time from which on messages waited; NULL: none does, as last seen",
+        ),
+    )
     op.add_column("segment_set", sa.Column("created_at", INSTANT, comment="wall time; NULL: before revision 0006"))
     op.alter_column("segment_set", "created_at", server_default=sa.text("now()"))
     for view in (ALERT_V1, ALERT_TRANSITION_V1, DELIVERY_V1):
@@ -48,6 +63,7 @@ def downgrade() -> None:
     """Drop them, with what they hold."""
     op.execute("DROP VIEW delivery_v1, alert_transition_v1, alert_v1")
     op.drop_column("segment_set", "created_at")
+    op.drop_column("kafka_offset", "waits_since")
     for table in (
         "audit",
         "acknowledgement",
@@ -61,11 +77,22 @@ def downgrade() -> None:
         "alert",
         "rule",
         "rule_set",
+        "arrival",
     ):
         op.drop_table(table)
 
 
 def _rules() -> None:
+    op.create_table(
+        "arrival",
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("predicted_at", INSTANT, comment="when a prediction of the model last came"),
+        sa.Column("labelled_at", INSTANT, comment="when a label of a known prediction last came; NULL: none ever did"),
+        sa.PrimaryKeyConstraint("model", name=op.f("pk_arrival")),
+        comment="when something of each model last came",
+        postgresql_with={"fillfactor": 50},
+    )
+    op.execute(ARRIVALS)
     op.create_table(
         "rule_set",
         sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),

@@ -25,6 +25,16 @@ from monitor.postgres.tables import NOW, instant, metadata
 
 EMPTY: Final = text("''")
 
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("predicted_at", instant, comment="when a prediction of the model last came"),
+    Column("labelled_at", instant, comment="when a label of a known prediction last came; NULL: none ever did"),
+    postgresql_with={"fillfactor": 50},
+    comment="when something of each model last came",
+)
+
 rule_set = Table(
     "rule_set",
     metadata,

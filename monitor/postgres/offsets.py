@@ -18,7 +18,8 @@ StartFrom: TypeAlias = Literal["earliest", "latest"]
 
 ADVANCE: Final = """
 UPDATE kafka_offset AS k
-SET next_offset = l.high, high_water = greatest(l.high, coalesce(l.high_water, k.high_water)), updated_at = %(now)s
+SET next_offset = l.high, high_water = greatest(l.high, coalesce(l.high_water, k.high_water)), updated_at = %(now)s,
+    waits_since = CASE WHEN coalesce(l.high_water, k.high_water) > l.high THEN %(now)s::timestamptz END
 FROM (
     SELECT o.topic, o.part, n.high, n.high_water
     FROM unnest(%(topic)s::text[], %(part)s::int4[], %(low)s::int8[], %(high)s::int8[], %(high_water)s::int8[])
@@ -186,7 +187,8 @@ def note_high_waters(
     seen = sorted(high_waters.items())
     connection.execute(
         """
-        UPDATE kafka_offset AS k SET high_water = n.high_water, updated_at = %(now)s
+        UPDATE kafka_offset AS k SET high_water = n.high_water, updated_at = %(now)s,
+            waits_since = CASE WHEN n.high_water > k.next_offset THEN coalesce(k.waits_since, %(now)s) END
         FROM (
             SELECT o.topic, o.part, n.high_water
             FROM unnest(%(topic)s::text[], %(part)s::int4[], %(high)s::int8[]) AS n (topic, part, high_water)

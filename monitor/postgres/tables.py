@@ -140,6 +140,7 @@ kafka_offset = Table(
     Column("cluster_id", Text, nullable=False, comment="id of the Kafka cluster the offset belongs to"),
     Column("high_water", BigInteger, comment="end offset when last seen; lag is high_water - next_offset"),
     Column("updated_at", instant, nullable=False, server_default=NOW, comment="clock time of the last batch"),
+    Column("waits_since", instant, comment="clock time from which on messages waited; NULL: none does, as last seen"),
     postgresql_with={"fillfactor": 50},
     comment="the only authority on what has been read; changed by compare-and-swap",
 )

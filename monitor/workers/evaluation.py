@@ -21,6 +21,7 @@ from monitor.postgres.counts import add_counts
 from monitor.postgres.database import Connection
 from monitor.postgres.evaluation import note_applied, take_deltas
 from monitor.postgres.leader import leading
+from monitor.postgres.monitored import note_arrivals
 from monitor.postgres.rule_sets import note_judged
 from monitor.postgres.series import read_series
 from monitor.postgres.windows import Held
@@ -28,6 +29,7 @@ from monitor.rolling.deltas import decode, merge
 from monitor.rolling.fanout import by_series, routes
 from monitor.rolling.panes import Span, hour_after, hour_of
 from monitor.rolling.stacks import code
+from monitor.workers.arrivals import arrivals
 from monitor.workers.detection import feed_detectors, note_late
 from monitor.workers.judging import judged_rules, note_alerts, rollups_of
 from monitor.workers.looks import Looking, looks
@@ -105,6 +107,7 @@ def apply_deltas(
             standing.bytes_read += applied.n_bytes + absorbed.n_bytes
             _report(connection, standing, applied.defects.tolist())
         note_late(connection, standing, stack)
+        note_arrivals(connection, *arrivals(stack, standing.series), now)
         add_counts(connection, delta.counts)
         note_applied(connection, len(bodies), now)
     standing.unread_at = standing.unread_at or time.monotonic()

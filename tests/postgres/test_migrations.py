@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from importlib.resources import files
 
 import psycopg
@@ -101,6 +102,27 @@ def test_label_delays_from_before_right_answers_were_kept_stay_and_are_not_told_
             assert row[-2:] == ([1, 4], [2, 1])
             assert (*now[:-2], [1, 4], [2, 1]) == row
             assert now[-2:] == ([1], [2])
+
+
+def test_when_something_of_a_model_last_came_is_known_from_before_it_was_written_down(empty_database: str) -> None:
+    keys = "series, pane_start, known_at, width"
+    hours = "'2026-05-01 00:00+00', '2026-05-01 0{}:00+00', 3600"
+    migration.upgrade(empty_database, revision="0005")
+    with connect(empty_database, "test") as connection:
+        for model in ("labelled", "mute"):
+            connection.execute(
+                "INSERT INTO series (model, signal, segment, segment_text) VALUES (%s, 's', '{}', '{}')", (model,)
+            )
+        for known_at in (1, 2):
+            connection.execute(OLD_PANE.format("pane_history", keys, hours.format(known_at)).encode())
+        connection.execute(
+            "UPDATE pane_history SET n = '{0}' FROM series WHERE id = series AND (model = 'mute' OR known_at ="
+            " '2026-05-01 02:00+00')"
+        )
+        migration.upgrade(empty_database)
+        found = connection.execute("SELECT * FROM arrival ORDER BY model").fetchall()
+    first, second = (datetime(2026, 5, 1, hour, tzinfo=UTC) for hour in (1, 2))
+    assert found == [("labelled", second, first), ("mute", second, None)]
 
 
 def test_the_comparison_sees_what_was_changed_by_hand(database: str) -> None:

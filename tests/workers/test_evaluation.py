@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -65,6 +66,22 @@ def run_until_calm(connection: Connection, standing: Standing, now: datetime, tu
     for _ in range(turns):
         while turn(connection, standing, EVALUATION, at(now)).more:
             pass
+
+
+def test_a_model_is_known_to_be_labelled_only_when_labels_of_it_came(connection: Connection) -> None:
+    rng, hour = np.random.default_rng(3), hour_of(NOW)
+    written = {}
+    for model in ("labelled", "mute"):
+        events = some_events(rng, some_sets(connection, model, ["de"]), range(hour - 9, hour), 50)
+        written[model] = replace(events, outcome=np.full(50, np.nan)) if model == "mute" else events
+    standing = lead(connection)
+    for later, model in ((0, "labelled"), (1, "mute")):
+        write_delta(connection, delta_of_events(written[model]))
+        apply_deltas(connection, standing, EVALUATION, at(NOW + timedelta(hours=later)))
+    assert connection.execute("SELECT * FROM arrival ORDER BY model").fetchall() == [
+        ("labelled", NOW, NOW),
+        ("mute", NOW + timedelta(hours=1), None),
+    ]
 
 
 def some_deltas(connection: Connection, n: int = 4, seed: int = 1, hours: int = 60) -> list[Delta]:
