@@ -7,6 +7,7 @@ from typing import Final
 import typer
 
 from monitor.cli import (
+    alerts,
     config,
     context,
     db,
@@ -44,6 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+alerts.register(app)
 config.register(app)
 db.register(app)
 dead_letters.register(app)

@@ -34,6 +34,8 @@ class Status:
     applied_at: datetime | None
     evaluated_at: datetime | None
     dead_letters: Mapping[str, int]
+    firing: int
+    """Alerts that fire, told or not."""
     outbox: Mapping[str, int]
     """Notices that wait to be told to a channel, and that are dead."""
     processes: Mapping[str, float]
@@ -49,6 +51,7 @@ class Status:
             "applied_at": _rfc3339(self.applied_at),
             "now": _rfc3339(self.now),
             "dead_letters": dict(self.dead_letters),
+            "alerts": {"firing": self.firing},
             "outbox": dict(self.outbox),
             "processes": {name: round(seconds, 1) for name, seconds in self.processes.items()},
         }
@@ -67,6 +70,7 @@ class Status:
             f"deltas        {self.deltas_waiting} waiting",
             f"evaluated     {_rfc3339(self.evaluated_at) or 'not yet'} (now {_rfc3339(self.now)})",
             f"dead letters  {letters}",
+            f"alerts        {self.firing or 'none'} firing",
             f"outbox        {', '.join(f'{n} {name}' for name, n in self.outbox.items())}",
             f"processes     {roles or 'none has been heard of'}",
         ]
@@ -112,7 +116,7 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
     """The status now. A broker that is away leaves the lag as the intake last saw it."""
     from monitor.config.connections import kafka_access
     from monitor.errors import Refused, Unavailable
-    from monitor.postgres import dead_letters, deliveries, pipeline
+    from monitor.postgres import alert_views, dead_letters, deliveries, pipeline
     from monitor.postgres.offsets import read_offsets
     from monitor.workers.progress import published
 
@@ -132,6 +136,7 @@ def read_status(settings: "Settings", connection: "Connection") -> Status:
         applied_at=progress.applied_at,
         evaluated_at=progress.evaluated_at,
         dead_letters=dead_letters.counts(connection),
+        firing=sum(count.n for count in alert_views.counts(connection) if count.state == "firing"),
         outbox=deliveries.counted(connection),
         processes=heard_of([(beat.name, beat.instance, beat.silent_seconds) for beat in pipeline.beats(connection)]),
         unreachable=unreachable,

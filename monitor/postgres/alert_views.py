@@ -226,9 +226,10 @@ def changes(
     return _changes(connection, CHANGES, given)[::-1]
 
 
-def to_json(rows: Sequence[AlertRow | LifeRow]) -> bytes:
-    """Alerts as the command line and the API give them, UTF-8."""
-    return msgspec.json.encode({"schema": SCHEMA, "alerts": rows})
+def to_json(rows: Sequence[AlertRow | LifeRow], ended: Sequence[LifeRow] | None = None) -> bytes:
+    """Alerts as the command line and the API give them, UTF-8; `ended` beside them, if it is given."""
+    found = {"schema": SCHEMA, "alerts": rows}
+    return msgspec.json.encode(found if ended is None else {**found, "ended": ended})
 
 
 def _alerts(connection: Connection, statement: str, given: Mapping[str, object]) -> list[AlertRow]:

@@ -14,7 +14,7 @@ from monitor.alerting.target import About
 from monitor.alerting.transition import Reason
 from monitor.alerting.verdict import Alarmed, Estimate, Evidence, Measured, Said
 from monitor.postgres.pages import SeriesKey
-from monitor.web.links import address_of, segment_text
+from monitor.web.links import OverviewAddress, address_of, segment_text
 from monitor.web.scales import duration_text, plain
 from monitor.web.verdicts import Range, ratio, signed
 
@@ -84,14 +84,20 @@ def subject_view(about: Subject, window: str) -> SubjectView:
     if about.about == "service":
         return SubjectView(SERVICE, "", "")
     if about.about == "rollup":
-        return SubjectView(about.model, "its series together", "")
+        return SubjectView(about.model, "its series together", OverviewAddress(window, model=about.model).url())
     if about.about == "model" or about.series is None:
-        return SubjectView(about.model, "the model", "")
+        return SubjectView(about.model, "the model", OverviewAddress(window, model=about.model).url())
     source = f", labelled by {about.source}" if about.source else ""
     over = f", over {about.window}" if about.window else ""
     key = SeriesKey(about.series, about.model, about.signal, about.segment, about.source)
     url = address_of(key, about.window or window).page()
     return SubjectView(about.model, f"{segment_text(about.segment)}; {about.signal}{over}{source}", url)
+
+
+def subject_words(about: Subject) -> str:
+    """What an alert is about, in one line."""
+    shown = subject_view(about, "")
+    return f"{shown.name}; {shown.detail}" if shown.detail else shown.name
 
 
 def alert_url(number: UUID) -> str:
