@@ -30,6 +30,7 @@ def deliver(
     from monitor.postgres.heartbeats import Process
     from monitor.web.pictures import reliability
     from monitor.workers.deliver import Role, run
+    from monitor.workers.keeper import Keeping
     from monitor.workers.lifeline import stop_event
     from monitor.workers.logs import configure
     from monitor.workers.messenger import Telling
@@ -44,7 +45,10 @@ def deliver(
         picture=lambda notice: reliability(notice, settings.readings.confidence_level),
         fresh_for=FRESH_EVALUATIONS * settings.windows.evaluate_every,
     )
-    role = Role(telling, kept(settings), Process("deliver", os.getpid(), socket.gethostname()))
+    keeping = Keeping(
+        settings.postgres.dsn, kept(settings), settings.windows.evaluate_every, settings.web.public_url or ""
+    )
+    role = Role(telling, kept(settings), Process("deliver", os.getpid(), socket.gethostname()), keeping)
     run(role, stop, reload)
 
 

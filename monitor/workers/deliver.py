@@ -22,6 +22,7 @@ from monitor.postgres import outbox
 from monitor.postgres.database import Connection, answering, connect_waiting, is_conflict
 from monitor.postgres.heartbeats import Process, beat, forget
 from monitor.postgres.rule_sets import rule_set
+from monitor.workers.keeper import Keeper, Keeping
 from monitor.workers.messenger import APPLICATION, REFUSED_FOR, Messenger, Telling, bounce
 from monitor.workers.outlets import Outlets, outlets_of
 
@@ -41,6 +42,8 @@ class Role:
     telling: Telling
     kept: Kept
     process: Process
+    keeping: Keeping | None = None
+    """None: rules about models and the service are judged elsewhere."""
 
 
 class _Office:
@@ -111,6 +114,7 @@ class _Office:
 def run(role: Role, stop: threading.Event, reload: threading.Event) -> None:
     """Tell until `stop` is set; `reload` has rules and secrets read again. Raises what no waiting can mend."""
     office = _Office(role, stop)
+    keeper = None if role.keeping is None else Keeper(role.keeping, stop)
     try:
         while not stop.is_set():
             try:
@@ -132,6 +136,8 @@ def run(role: Role, stop: threading.Event, reload: threading.Event) -> None:
     finally:
         stop.set()
         office.close()
+        if keeper is not None:
+            keeper.thread.join(STOP_SECONDS)
 
 
 def _serve(role: Role, office: _Office, connection: Connection, stop: threading.Event, reload: threading.Event) -> None:
