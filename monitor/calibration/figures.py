@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from monitor.calibration import binned, losses, means, ranking
-from monitor.calibration.bins import Bins
-from monitor.calibration.cells import UNIT, Edges, FloatArray, Int64Array
+from monitor.calibration.bins import Bins, grouped_runs
+from monitor.calibration.cells import UNIT, Edges, FloatArray, Int64Array, at_or_above
 from monitor.calibration.closed_form import bands_of_many
 from monitor.calibration.estimates import Estimates
 from monitor.calibration.logistic import line
@@ -19,7 +19,6 @@ Bands: TypeAlias = tuple[FloatArray, FloatArray]
 
 CONFIDENT: Final = 0.9
 THRESHOLDS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-HUNDRED: Final = 100
 MEASURES: Final = (
     "mean_confidence", "accuracy", "signed_gap", "ece", "ece_debiased", "ece_equal_mass", "smooth_ece", "mce",
     "over_confident_part", "under_confident_part", "brier", "brier_miscalibration", "brier_discrimination",
@@ -28,6 +27,8 @@ MEASURES: Final = (
 )  # fmt: skip
 """Names of the measures that need labels, as in a reading."""
 HISTOGRAM_BINS: Final = 20
+_REACHED: Final = np.sum([at_or_above(threshold) for threshold in THRESHOLDS], axis=0)
+"""How many of the thresholds each cell reaches, (1649,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,11 +101,11 @@ def figures(panel: Panel, count: int, edges: Edges, level: float) -> Figures:
 
 
 def _above(panel: Panel, level: float) -> Above:
-    """What each acceptance threshold selects; thresholds are multiples of 0.01, so cells and thresholds agree."""
-    hundred = bins_of_panel(panel, HUNDRED, "left_closed")
-    from_here = np.array([round(threshold * HUNDRED) for threshold in THRESHOLDS])
-    n = np.cumsum(hundred.n[:, ::-1], axis=1)[:, ::-1][:, from_here]
-    right = np.cumsum(hundred.sum_y[:, ::-1], axis=1)[:, ::-1][:, from_here] / UNIT
+    """What each acceptance threshold selects."""
+    reached = panel.series * (len(THRESHOLDS) + 1) + _REACHED[panel.cells]
+    between = grouped_runs(reached, panel.sums, (len(panel), len(THRESHOLDS) + 1))
+    n = np.cumsum(between.n[:, :0:-1], axis=1)[:, ::-1]
+    right = np.cumsum(between.sum_y[:, :0:-1], axis=1)[:, ::-1] / UNIT
     return Above(n, means.share(right, n.astype(np.float64), level), n / panel.labels[:, None])
 
 

@@ -14,7 +14,8 @@ NO_FIT: Final = "no slope: it needs two confidences, and right and wrong answers
 FARTHEST: Final = 50.0
 """A slope or an intercept beyond it is that of answers which the confidence separates."""
 _ITERATIONS: Final = 30
-_TOLERANCE: Final = 1e-9
+_TOLERANCE: Final = 1e-6
+"""Of a step that is the last one: its square is what it leaves."""
 _LONGEST_STEP: Final = 2.0
 
 
@@ -31,7 +32,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """The data and the state of some of the series."""
+    """The data and the state of some of the series: `series` (S,) their places in the panel, `place` (t,) of the cells.
+
+    `right` and `right_by_logit` (S,) are sums over the cells.
+    """
 
     series: Int64Array
     starts: Int64Array
@@ -39,6 +43,7 @@ class _Fit:
     logit: FloatArray
     n: FloatArray
     right: FloatArray
+    right_by_logit: FloatArray
     slope: FloatArray
     intercept: FloatArray
 
@@ -56,7 +61,8 @@ class _Fit:
             place,
             self.logit[cells],
             self.n[cells],
-            self.right[cells],
+            self.right[kept],
+            self.right_by_logit[kept],
             self.slope[kept],
             self.intercept[kept],
         )
@@ -68,13 +74,15 @@ def line(panel: Panel, level: float) -> Line:
     They begin without a slope, at the log odds of being right: from there no step is too long.
     """
     found = np.full((5, len(panel)), np.nan)
+    by_logit = logit(panel.position)
     fit = _Fit(
         np.arange(len(panel)),
         panel.starts,
         panel.series,
-        logit(panel.position),
+        by_logit,
         panel.n,
-        panel.right,
+        panel.total(panel.right),
+        panel.total(panel.right * by_logit),
         np.zeros(len(panel)),
         log_odds(panel.total(panel.right_and_half) / (panel.labels + 1)),
     )
@@ -101,10 +109,10 @@ class _Ended:
 def _step(fit: _Fit) -> tuple[_Fit, _Ended]:
     """One Newton step of every series; done are those that stand still, and those that have no fit."""
     chance = sigmoid(fit.slope[fit.place] * fit.logit + fit.intercept[fit.place])
-    weight = fit.n * chance * (1 - chance)
-    off = fit.right - fit.n * chance
+    expected = fit.n * chance
+    weight = expected * (1 - chance)
     by_logit = weight * fit.logit
-    g1, g0 = fit.total(off * fit.logit), fit.total(off)
+    g1, g0 = fit.right_by_logit - fit.total(expected * fit.logit), fit.right - fit.total(expected)
     h11, h01, h00 = fit.total(by_logit * fit.logit), fit.total(by_logit), fit.total(weight)
     determinant = h11 * h00 - h01 * h01
     sound = determinant > 1e-9 * h11 * h00

@@ -4,14 +4,14 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.cells import UNIT, FloatArray
+from monitor.calibration.cells import UNIT, FloatArray, Int64Array
 from monitor.calibration.estimates import Estimates, around, variance_of_mean
 from monitor.calibration.panel import Panel
 from monitor.calibration.sketch import Row
 
 ONE_CLASS: Final = "one class only"
 _EULER: Final = 0.5772156649015329
-_TABLED: Final = 256
+_TABLED: Final = 2048
 _HARMONIC: Final = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, _TABLED))])
 
 
@@ -48,16 +48,18 @@ def aurc(panel: Panel, level: float) -> Estimates:
     """
     _, wrong_up_to = _outcomes_up_to(panel)
     n_up_to = panel.up_to(panel.row(Row.N))
-    labels, wrong = panel.spread(panel.labels), panel.wrong
-    above = labels - n_up_to
-    reach = above + panel.n
+    wrong, labels = panel.wrong, np.add.reduceat(panel.row(Row.N), panel.starts)
+    above = labels[panel.series] - n_up_to
     wrong_above = panel.spread(panel.total(wrong)) - wrong_up_to
-    rate = wrong / panel.n
-    steps = _harmonic(reach) - _harmonic(above)
+    rate, of_all, below = wrong / panel.n, _harmonic(labels), _harmonic(above)
+    # What lies above a cell is what the next one reaches down from the top.
+    reaching = np.concatenate([[0.0], below[:-1]])
+    reaching[panel.starts] = of_all
+    steps = reaching - below
     area = panel.mean((wrong_above - above * rate) * steps + wrong)
     # In the limit it is the mean over errors of -ln u, u the share of answers at least as confident. An answer counts
     # by itself, and by raising u for every less confident one.
-    own = _harmonic(labels) - _harmonic(reach) + 1 - steps * above / panel.n
+    own = panel.spread(of_all) - reaching + 1 - steps * above / panel.n
     per_rank = wrong * steps / panel.n
     pushed = per_rank / 2 - _running(panel, per_rank)
     return around(area, variance_of_mean(panel, pushed, own + pushed), level, within=(0.0, 1.0))
@@ -74,9 +76,11 @@ def _outcomes_up_to(panel: Panel) -> tuple[FloatArray, FloatArray]:
     return right, panel.up_to(panel.row(Row.N)) - right
 
 
-def _harmonic(n: FloatArray) -> FloatArray:
+def _harmonic(n: Int64Array) -> FloatArray:
     """1 + 1/2 + ... + 1/n of whole numbers, to 1e-12 (Euler & Maclaurin past the table)."""
-    large = np.maximum(n, _TABLED)
+    found: FloatArray = _HARMONIC[np.minimum(n, _TABLED - 1)]
+    past = np.flatnonzero(n >= _TABLED)
+    large = n[past].astype(np.float64)
     square = large * large
-    smooth = np.log(large) + _EULER + 0.5 / large - 1 / (12 * square) + 1 / (120 * square * square)
-    return np.where(n < _TABLED, _HARMONIC[np.minimum(n, _TABLED - 1).astype(np.int64)], smooth)
+    found[past] = np.log(large) + _EULER + 0.5 / large - 1 / (12 * square) + 1 / (120 * square * square)
+    return found

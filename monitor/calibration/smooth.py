@@ -22,13 +22,13 @@ Singles: TypeAlias = NDArray[np.float32]
 """Of single precision: digits beyond those of a measure that is known to 1e-4 are not worth twice the time."""
 
 POINTS: Final = GRID + 1
-COARSE: Final = GRID // 2 + 1
-"""Every second point of the grid, and half of the waves: enough for wide kernels."""
-WIDE: Final = 0.02
 NARROWEST: Final = 1.5 / GRID
 """The smallest bandwidth that the grid can tell from none; a smooth ECE below it is known to about 1e-4."""
+RUNGS: Final = ((GRID // 4 + 1, 0.04), (GRID // 2 + 1, 0.02), (POINTS, NARROWEST))
+"""How many points of the grid, and as many waves, are enough from which bandwidth on."""
 _ROUNDS: Final = 12
-_CLOSE: Final = 1e-6
+_CLOSE: Final = 5e-5
+"""How far from its root a bandwidth may be at which the last secant step is taken: that squares the distance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,20 +47,24 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
     interval is to first order in the labels, with the noise taken off the lower end in quadrature; the null band is
     that of a Gaussian residual of a calibrated model, mean and variance in closed form.
     """
-    waves = _waves(panel, (panel.row(Row.C) - panel.row(Row.Y)) / UNIT)
+    grid = _grid(panel)
+    waves = _waves(panel, grid, (panel.row(Row.C) - panel.row(Row.Y)) / UNIT)
     value, variance = np.empty(len(panel)), np.empty(len(panel))
-    is_wide = _integral(np.abs(_smoothed(waves[:, :COARSE], np.full(len(panel), WIDE)))) >= WIDE
-    sides = np.zeros(waves.shape, np.float32)
-    points = np.where(is_wide, COARSE, POINTS)
-    for some, size, bracket in ((is_wide, COARSE, (WIDE, 1.0)), (~is_wide, POINTS, (NARROWEST, WIDE))):
-        if some.any():
-            part = waves[some, :size]
-            value[some], fall = _fixed_point(part, bracket)
-            sides[some, :size] = _sides(part, np.maximum(value[some], NARROWEST))
-            variance[some] = 1 / (1 + fall) ** 2
+    sides, points = np.zeros(waves.shape, np.float32), np.empty(len(panel), np.int64)
+    left, widest = np.arange(len(panel)), 1.0
+    for size, narrowest in RUNGS:
+        bottom = _integral(np.abs(_smoothed(waves[left, :size], np.full(len(left), narrowest))))
+        is_here = (bottom >= narrowest) | (size == POINTS)
+        here, left = left[is_here], left[~is_here]
+        if len(here):
+            part = waves[here, :size]
+            value[here], fall = _fixed_point(part, bottom[is_here], narrowest, widest)
+            sides[here, :size], points[here] = _sides(part, np.maximum(value[here], NARROWEST)), size
+            variance[here] = 1 / (1 + fall) ** 2
+        widest = narrowest
     side = _at_cells(panel, sides, points)
     variance *= variance_of_mean(panel, side * (panel.position - 1), side * panel.position)
-    null_mean, null_deviation = _null(panel)
+    null_mean, null_deviation = _null(panel, grid)
     z = z_of(level)
     half = z * np.sqrt(variance)
     # Skewed like a sum of half normals, by 1.32 times its spread over its mean (Cornish & Fisher 1938).
@@ -76,15 +80,29 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
     )
 
 
-def _waves(panel: Panel, of_cells: FloatArray) -> Singles:
-    """(S, 601) cosine coefficients of values at the cells, per label; `_smoothed` turns them back."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """Between which two points of the grid each cell lies, (2 t,) with the left points first.
+
+    `at` counts the points of all series, one series after the other; `share` is how much of the cell goes to the point.
+    """
+
+    at: Int64Array
+    share: FloatArray
+
+
+def _grid(panel: Panel) -> _Grid:
     x = panel.position * GRID
     left = np.minimum(x.astype(np.int64), GRID - 1)
     share, at = x - left, panel.series * POINTS + left
+    return _Grid(np.concatenate([at, at + 1]), np.concatenate([1 - share, share]))
+
+
+def _waves(panel: Panel, grid: _Grid, of_cells: FloatArray) -> Singles:
+    """(S, 601) cosine coefficients of values at the cells, per label; `_smoothed` turns them back."""
     each = of_cells / panel.spread(panel.labels)
-    size = len(panel) * POINTS
-    grid = np.bincount(at, each * (1 - share), size) + np.bincount(at + 1, each * share, size)
-    columns = grid.reshape(-1, POINTS).astype(np.float32)
+    columns = np.bincount(grid.at, np.tile(each, 2) * grid.share, len(panel) * POINTS)
+    columns = columns.astype(np.float32).reshape(-1, POINTS)
     columns[:, [0, -1]] *= 2  # a transform counts its two ends once, all others twice
     return np.asarray(dct(columns, type=1, overwrite_x=True) / 2, np.float32)
 
@@ -103,39 +121,39 @@ def _integral(of_grid: Singles) -> FloatArray:
     return np.asarray((of_grid.sum(axis=1, dtype=np.float64) - ends / 2) / (of_grid.shape[1] - 1))
 
 
-def _fixed_point(waves: Singles, bracket: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
-    """(S,) the bandwidth that equals its integral, and how steeply the integral falls there (0 or more).
+def _fixed_point(
+    waves: Singles, bottom: FloatArray, narrowest: float, widest: float
+) -> tuple[FloatArray, FloatArray]:
+    """(S,) the bandwidth from narrowest to widest that equals its integral, and how steeply the integral falls there.
 
-    The integral falls with the bandwidth, so there is one. Secant steps, kept within the bracket; where already the
-    narrowest kernel gives less than its bandwidth, what it gives.
+    The integral falls with the bandwidth, from `bottom` (S,) at the narrowest to the gap of all labels, so there is
+    one, between these two. Where `bottom` is less than the narrowest bandwidth, it is the answer and does not fall.
     """
     count = len(waves)
-    found, steep, left = np.empty(count), np.empty(count), np.arange(count)
-    low, high = np.full(count, bracket[0]), np.full(count, bracket[1])
-    # Never at the root itself, where all residuals have one sign: the slope there takes two points.
-    at, fall = np.clip(0.8 * np.abs(waves[:, 0]), 2 * low, high), np.zeros(count)
-    before = over_before = np.zeros(count)
+    found, steep, left = bottom.copy(), np.zeros(count), np.arange(count)
+    gap = np.abs(waves[:, 0]).astype(np.float64)
+    low, high = np.maximum(gap, narrowest), np.clip(bottom, narrowest, widest)
+    # Noise falls like the root of the bandwidth, the gap not at all.
+    at = np.clip(np.sqrt(gap**2 + np.maximum(bottom**2 - gap**2, 0) * narrowest / high), low, high)
+    before, over_before = np.full(count, narrowest), bottom - narrowest
+    fall = np.zeros(count)
     for number in range(_ROUNDS):
         over = _integral(np.abs(_smoothed(waves, at))) - at
-        if number:
-            moved = np.where(at == before, 1.0, at - before)
-            fall = np.where(at == before, fall, np.clip((over_before - over) / moved - 1, 0.0, 20.0))
-        floored = (over < 0) & (at <= NARROWEST)
+        moved = np.where(at == before, 1.0, at - before)
+        fall = np.where(at == before, fall, np.clip((over_before - over) / moved - 1, 0.0, 20.0))
         low, high = np.where(over > 0, at, low), np.where(over > 0, high, at)
         step = at + over / (1 + fall)
         following = np.where((step < low) | (step > high), (low + high) / 2, step)
-        # As long as nothing is known of the lower end it may be the answer itself.
-        following = np.where((step < low) & (low == bracket[0]), low, following)
-        done = floored | (np.abs(over) < _CLOSE) | (number == _ROUNDS - 1)
-        found[left[done]] = np.where(floored, at + over, following)[done]
-        steep[left[done]] = fall[done]
+        done = (np.abs(over) < _CLOSE) | (number == _ROUNDS - 1)
+        found[left[done]], steep[left[done]] = following[done], fall[done]
         if done.all():
             break
         kept = ~done
         left, waves = left[kept], waves[kept]
         before, over_before, at = at[kept], over[kept], following[kept]
         low, high, fall = low[kept], high[kept], fall[kept]
-    return found, steep
+    is_floored = bottom < narrowest
+    return np.where(is_floored, bottom, found), np.where(is_floored, 0.0, steep)
 
 
 def _sides(waves: Singles, bandwidth: FloatArray) -> Singles:
@@ -153,15 +171,19 @@ def _at_cells(panel: Panel, of_grid: Singles, points: Int64Array) -> FloatArray:
     return np.asarray(flat[at] + (flat[at + 1] - flat[at]) * (x - left))
 
 
-def _null(panel: Panel) -> tuple[FloatArray, FloatArray]:
+def _null(panel: Panel, grid: _Grid) -> tuple[FloatArray, FloatArray]:
     """(S,) mean and standard deviation of smooth ECE, were the model calibrated: its residual is Gaussian then."""
-    waves = _waves(panel, (panel.row(Row.C) - panel.row(Row.C2)) / UNIT / panel.spread(panel.labels))
+    of_cells = (panel.row(Row.C) - panel.row(Row.C2)) / UNIT / panel.spread(panel.labels)
+    waves = _waves(panel, grid, of_cells)
     mean, deviation = np.empty(len(panel)), np.empty(len(panel))
     guess = np.clip(0.56 * np.cbrt(np.maximum(waves[:, 0], 0.0)), NARROWEST, 0.4).astype(np.float64)
-    is_wide = guess >= WIDE / 2
-    for some, size in ((is_wide, COARSE), (~is_wide, POINTS)):
+    widest = np.inf
+    for size, narrowest in RUNGS:
+        narrowest = 0.0 if size == POINTS else narrowest / 2
+        some = (guess >= narrowest) & (guess < widest)
         if some.any():
             mean[some], deviation[some] = _null_of(waves[some, :size], guess[some])
+        widest = narrowest
     return mean, deviation
 
 
