@@ -162,7 +162,7 @@ def ece_by_bin(panel: Panel) -> Ends:
     place = np.repeat(np.arange(len(first)), np.diff(first, append=len(key)))
     of_bins = Panel(
         first, place, panel.cells, panel.position, panel.sums, panel.n, panel.right,
-        np.add.reduceat(panel.n, first), panel.right_and_half, panel.wrong_and_half,
+        np.add.reduceat(panel.n, first),
     )  # fmt: skip
     found: Estimates = sequences.signed_gap(of_bins, 1 - ALPHA / BINS)
     series = panel.series[first]

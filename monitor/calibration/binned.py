@@ -90,6 +90,5 @@ def equal_mass(panel: Panel, count: int) -> Bins:
     Cells are never cut: equal confidences share a bin, so some bins may be larger and some empty.
     """
     n = panel.row(Row.N)
-    below = panel.up_to(n) - n
-    bins: Int64Array = (2 * below + n) * count // (2 * np.add.reduceat(n, panel.starts))[panel.series]
+    bins: Int64Array = (2 * panel.n_up_to - n) * count // (2 * panel.of_series(Row.N))[panel.series]
     return grouped_runs(panel.series * count + bins, panel.sums, (len(panel), count))

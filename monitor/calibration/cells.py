@@ -111,8 +111,7 @@ def position(cells: Int16Array, n: Int64Array, sum_c: Int64Array) -> FloatArray:
     All arrays have shape (k,); `sum_c` is in fixed point. A cell without labels that is no atom is placed at the
     middle of its grid interval. Never sum/n for an atom: 0.7999999 instead of 0.8 would move it over an edge.
     """
-    placed: FloatArray = np.divide(sum_c, n * float(UNIT), out=_PLACE[cells], where=~IS_ATOM[cells] & (n > 0))
-    return placed
+    return np.where(IS_ATOM[cells] | (n <= 0), _PLACE[cells], sum_c / (np.maximum(n, 1) * float(UNIT)))
 
 
 @lru_cache(maxsize=64)

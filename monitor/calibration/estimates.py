@@ -46,5 +46,8 @@ def variance_of_mean(panel: Panel, if_right: FloatArray, if_wrong: FloatArray) -
     """
     right, wrong, n = panel.right_and_half * if_right, panel.wrong_and_half * if_wrong, panel.labels + 1
     first = panel.total(right + wrong) / n
-    second = panel.total(right * if_right + wrong * if_wrong) / n
+    right *= if_right
+    wrong *= if_wrong
+    right += wrong
+    second = panel.total(right) / n
     return np.asarray(np.maximum(second - first**2, 0.0) / panel.labels)

@@ -5,10 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.cells import FloatArray, Int64Array
+from monitor.calibration.cells import UNIT, FloatArray, Int64Array
 from monitor.calibration.estimates import Estimates, around
 from monitor.calibration.odds import log_odds, logit, sigmoid
 from monitor.calibration.panel import Panel
+from monitor.calibration.sketch import Row
 
 NO_FIT: Final = "no slope: it needs two confidences, and right and wrong answers that overlap"
 FARTHEST: Final = 50.0
@@ -81,10 +82,10 @@ def line(panel: Panel, level: float) -> Line:
         panel.series,
         by_logit,
         panel.n,
-        panel.total(panel.right),
+        panel.of_series(Row.Y) / UNIT,
         panel.total(panel.right * by_logit),
         np.zeros(len(panel)),
-        log_odds(panel.total(panel.right_and_half) / (panel.labels + 1)),
+        log_odds((panel.of_series(Row.Y) / UNIT + 0.5) / (panel.labels + 1)),
     )
     for _ in range(_ITERATIONS):
         fit, ended = _step(fit)

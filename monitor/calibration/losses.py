@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from monitor.calibration.bins import Bins
-from monitor.calibration.cells import HIGH, IS_ATOM, UNIT, FloatArray, Int64Array
+from monitor.calibration.cells import CELLS, HIGH, IS_ATOM, UNIT, FloatArray, Int64Array
 from monitor.calibration.estimates import Estimates, around, variance_of_mean
 from monitor.calibration.means import share
 from monitor.calibration.panel import Panel
@@ -22,6 +22,7 @@ LARGEST_LOG_LOSS: Final = -float(np.log1p(LOG_LOSS_CLIP - 1))
 """Of a wrong answer at the largest confidence, computed as such: the logarithm of the clip itself is 5e-10 less."""
 _APART: Final = 4.0
 FLATTERY: Final = 1.5
+_IS_WIDE: Final = ~IS_ATOM & (np.arange(CELLS) < HIGH)
 
 
 def brier(panel: Panel, level: float) -> Estimates:
@@ -32,8 +33,8 @@ def brier(panel: Panel, level: float) -> Estimates:
 
 
 def _brier(panel: Panel) -> FloatArray:
-    whole = panel.row(Row.C2) - 2 * panel.row(Row.CY) + panel.row(Row.Y)
-    return np.asarray(np.add.reduceat(whole, panel.starts) / UNIT / panel.labels)
+    whole = panel.of_series(Row.C2) - 2 * panel.of_series(Row.CY) + panel.of_series(Row.Y)
+    return np.asarray(whole / UNIT / panel.labels)
 
 
 def log_loss(panel: Panel, level: float) -> Estimates:
@@ -46,14 +47,12 @@ def log_loss(panel: Panel, level: float) -> Estimates:
     loss = panel.right * right + panel.wrong * wrong
     # Spread inside a wide cell: the next terms of the expansion of the logarithm about the cell's mean. Log-spaced
     # cells need none, and there the unit of the sums would be larger than the terms.
-    wide = np.flatnonzero(~IS_ATOM[panel.cells] & (panel.cells < HIGH))
-    q, n = p[wide], panel.n[wide]
-    mean = panel.row(Row.C)[wide] / n / UNIT
-    with_outcome = (panel.row(Row.CY)[wide] - mean * panel.row(Row.Y)[wide]) / UNIT
-    variance = np.maximum(panel.row(Row.C2)[wide] / n / UNIT - mean * mean, 0.0)
-    first = with_outcome / q + with_outcome / (1 - q)
-    second = variance / 2 * (panel.right[wide] / (q * q) + panel.wrong[wide] / ((1 - q) * (1 - q)))
-    loss[wide] += second - first
+    with_outcome = panel.row(Row.CY) / UNIT - p * panel.right
+    half_variance = np.maximum(panel.row(Row.C2) / (panel.n * (2 * UNIT)) - p * p / 2, 0.0)
+    q = 1 - p
+    first = with_outcome / (p * q)
+    second = half_variance * (panel.right / (p * p) + panel.wrong / (q * q))
+    loss += np.where(_IS_WIDE[panel.cells], second - first, 0.0)
     return around(panel.mean(loss), variance_of_mean(panel, right, wrong), level, within=(0.0, LARGEST_LOG_LOSS))
 
 
@@ -76,33 +75,32 @@ def brier_parts(panel: Panel, level: float) -> BrierParts:
     by between one and two variances of an outcome for each of its blocks (Stein 1981, Meyer & Woodroofe 2000): one and
     a half, as simulations have it, are taken off the lower ends.
     """
-    blocks, p = _isotonic(panel), panel.position
+    blocks = _isotonic(panel)
     fitted = blocks.spread(blocks.right / blocks.n)
     chance = (blocks.right + 0.5) / (blocks.n + 1)
     starts = np.searchsorted(blocks.first, panel.starts)
     flattery = FLATTERY * np.add.reduceat(chance * (1 - chance), starts) / panel.labels
-    base = panel.total(panel.right) / panel.labels
+    base = panel.of_row(Row.Y)
     uncertainty = base * (1 - base)
-    at_best = panel.mean(panel.n * fitted * (1 - fitted))
-    mean = panel.spread(base)
-    of_mean = ((1 - mean) ** 2, mean * mean)
-    of_best = ((1 - fitted) ** 2, fitted * fitted)
-    of_stated = ((1 - p) ** 2, p * p)
+    at_best = np.add.reduceat(blocks.right * (1 - blocks.right / blocks.n), starts) / panel.labels
 
-    def difference(first: tuple[FloatArray, FloatArray], second: tuple[FloatArray, FloatArray]) -> FloatArray:
-        return variance_of_mean(panel, first[0] - second[0], first[1] - second[1])
+    def difference(stated: FloatArray) -> FloatArray:
+        """Of the Brier score of stated confidences less that of the fitted ones."""
+        off = stated - fitted
+        if_wrong = off * (stated + fitted)
+        return variance_of_mean(panel, if_wrong - 2 * off, if_wrong)
 
     return BrierParts(
         around(
             np.maximum(_brier(panel) - at_best, 0.0),
-            difference(of_stated, of_best),
+            difference(panel.position),
             level,
             within=(0.0, 1.0),
             bias=flattery,
         ),
         around(
             np.maximum(uncertainty - at_best, 0.0),
-            difference(of_mean, of_best),
+            difference(panel.spread(base)),
             level,
             within=(0.0, 0.25),
             bias=np.maximum(flattery - uncertainty / panel.labels, 0.0),

@@ -34,15 +34,16 @@ def signed_gap(panel: Panel, level: float) -> Estimates:
     chance = (right * panel.labels + 0.5) / (panel.labels + 1)
     shared = panel.of_row(Row.CY) - confidence * right
     variance = panel.of_row(Row.C2) - confidence * confidence - 2 * shared + chance * (1 - chance)
-    gap = np.add.reduceat(panel.row(Row.C) - panel.row(Row.Y), panel.starts) / UNIT / panel.labels
-    return around(np.asarray(gap), variance / panel.labels, level, within=(-1.0, 1.0))
+    gap = (panel.of_series(Row.C) - panel.of_series(Row.Y)) / UNIT / panel.labels
+    return around(gap, variance / panel.labels, level, within=(-1.0, 1.0))
 
 
 def sharpness(panel: Panel, level: float) -> Estimates:
     """Variance of the stated confidences, 0..0.25: 0 where all are equal (Murphy & Winkler 1987). Normal interval."""
     mean = panel.of_row(Row.C)
     square = (panel.position - panel.spread(mean)) ** 2
-    variance = panel.mean(panel.n * square**2) - panel.mean(panel.n * square) ** 2
+    weighted = panel.n * square
+    variance = panel.mean(weighted * square) - panel.mean(weighted) ** 2
     value = np.maximum(panel.of_row(Row.C2) - mean * mean, 0.0)
     return around(value, variance / panel.labels, level, within=(0.0, 0.25))
 
@@ -53,12 +54,15 @@ def spiegelhalter_z(panel: Panel, level: float) -> Estimates:
     About normal with variance 1 where the model is calibrated; positive is worse than promised. It does not see faults
     that the Brier score does not see, such as a gap at a confidence of 0.5.
     """
-    excess = panel.row(Row.Y) - panel.row(Row.C) - 2 * panel.row(Row.CY) + 2 * panel.row(Row.C2)
+    y, c, cy, c2 = (panel.of_series(row) for row in (Row.Y, Row.C, Row.CY, Row.C2))
     p = panel.position
-    variance = panel.total(panel.n * (1 - 2 * p) ** 2 * p * (1 - p))
+    lean = 1 - 2 * p
+    if_wrong = -p * lean
+    if_right = if_wrong + lean
+    variance = panel.total(panel.n * if_right * -if_wrong)
     variance = np.where(variance > 0, variance, np.nan)
-    value = np.add.reduceat(excess, panel.starts) / UNIT / np.sqrt(variance)
-    spread = variance_of_mean(panel, (1 - p) * (1 - 2 * p), -p * (1 - 2 * p)) * panel.labels**2
+    value = (y - c - 2 * cy + 2 * c2) / UNIT / np.sqrt(variance)
+    spread = variance_of_mean(panel, if_right, if_wrong) * panel.labels**2
     return around(value, spread / variance, level, within=(-np.inf, np.inf), reason=NO_SPREAD)
 
 

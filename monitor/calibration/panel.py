@@ -6,6 +6,7 @@ series are added cell by cell in its own order, so neighbours in a panel change 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ LABELLED: Final = slice(Row.N, Row.CY + 1)
 _FIRST: Final = int(Row.N)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """S series with at least one label each, and their t labelled cells: those of a series stand together."""
 
@@ -49,27 +50,58 @@ class Panel:
     """(t,) sum of outcomes."""
     labels: FloatArray
     """(S,) labels of each series."""
-    right_and_half: FloatArray
-    """(t,) as `right` with one more label in each series, spread over its cells like the others and half right: so no
-    series is certain because all its answers were right."""
-    wrong_and_half: FloatArray
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    @property
+    @cached_property
     def wrong(self) -> FloatArray:
         """(t,) labels less the sum of outcomes."""
         return self.n - self.right
+
+    @cached_property
+    def right_and_half(self) -> FloatArray:
+        """(t,) as `right` with one more label in each series, spread over its cells like the others and half right: so
+        no series is certain because all its answers were right."""
+        return self.right + self._half
+
+    @cached_property
+    def wrong_and_half(self) -> FloatArray:
+        """(t,) as `wrong`, likewise."""
+        return self.wrong + self._half
+
+    @cached_property
+    def _half(self) -> FloatArray:
+        return self.n * self.spread(0.5 / self.labels)
+
+    @cached_property
+    def sums_of_series(self) -> Int64Array:
+        """(5, S) the sums over the cells of each series."""
+        return np.stack([np.add.reduceat(row, self.starts) for row in self.sums])
+
+    @cached_property
+    def n_up_to(self) -> Int64Array:
+        """(t,) labels of the series at or below each cell."""
+        return self.up_to(self.row(Row.N))
+
+    @cached_property
+    def right_up_to(self) -> FloatArray:
+        """(t,) the sum of outcomes of the series at or below each cell."""
+        return self.up_to(self.row(Row.Y)) / UNIT
 
     def row(self, row: Row) -> Int64Array:
         """(t,) one sum of every cell."""
         column: Int64Array = self.sums[row - _FIRST]
         return column
 
+    def of_series(self, row: Row) -> Int64Array:
+        """(S,) one sum of every series."""
+        column: Int64Array = self.sums_of_series[row - _FIRST]
+        return column
+
     def of_row(self, row: Row) -> FloatArray:
         """(S,) the mean over the labels of each series of c, c squared, y or c y; added up exactly."""
-        return np.asarray(np.add.reduceat(self.row(row), self.starts) / UNIT / self.labels)
+        return self.of_series(row) / UNIT / self.labels
 
     def total(self, of_cells: FloatArray) -> FloatArray:
         """(S,) the sum over each series of (t,) values."""
@@ -85,9 +117,9 @@ class Panel:
 
     def up_to(self, of_cells: Int64Array) -> Int64Array:
         """(t,) running sums of integers within each series, each cell included; exact."""
-        running = np.cumsum(of_cells)
-        before = running[self.starts] - of_cells[self.starts]
-        return np.asarray(running - before[self.series])
+        steps = of_cells.copy()
+        steps[self.starts[1:]] -= np.add.reduceat(of_cells, self.starts)[:-1]
+        return np.cumsum(steps, out=steps)
 
 
 def panel_of(sketches: Sequence[Sketch]) -> Panel:
@@ -102,20 +134,8 @@ def panel_of(sketches: Sequence[Sketch]) -> Panel:
     cells, sums = cells[order], np.take(sums, order, axis=1)
     starts = np.searchsorted(series, np.arange(len(sketches)))
     n, right = sums[0].astype(np.float64), sums[Row.Y - _FIRST] / UNIT
-    labels = np.add.reduceat(n, starts)
-    half = n / labels[series] / 2
-    return Panel(
-        starts,
-        series,
-        cells,
-        position(cells, sums[0], sums[Row.C - _FIRST]),
-        sums,
-        n,
-        right,
-        labels,
-        right + half,
-        n - right + half,
-    )
+    where = position(cells, sums[0], sums[Row.C - _FIRST])
+    return Panel(starts, series, cells, where, sums, n, right, np.add.reduceat(n, starts))
 
 
 def bins_of_panel(panel: Panel, count: int, edges: Edges) -> Bins:

@@ -23,12 +23,13 @@ def auroc(panel: Panel, level: float) -> Estimates:
     taken (Birnbaum & Klose 1957). Confidences that share a cell count as tied.
     """
     right, wrong = panel.right, panel.wrong
-    rights, wrongs = panel.total(right), panel.total(wrong)
+    rights = panel.of_series(Row.Y) / UNIT
+    wrongs = panel.labels - rights
     known = (rights > 0) & (wrongs > 0)
     rights, wrongs = np.where(known, rights, 1.0), np.where(known, wrongs, 1.0)
-    right_up_to, wrong_up_to = _outcomes_up_to(panel)
-    of_right = (wrong_up_to - wrong / 2) / panel.spread(wrongs)
-    of_wrong = 1 - (right_up_to - right / 2) / panel.spread(rights)
+    right_up_to, wrong_up_to = panel.right_up_to, panel.n_up_to - panel.right_up_to
+    of_right = (wrong_up_to - wrong / 2) * panel.spread(1 / wrongs)
+    of_wrong = 1 - (right_up_to - right / 2) * panel.spread(1 / rights)
     area = panel.total(right * of_right) / rights
     off = panel.spread(area)
     variance = panel.total(right * (of_right - off) ** 2) / rights**2
@@ -46,21 +47,19 @@ def aurc(panel: Panel, level: float) -> Estimates:
     order, and the value is the mean over it. Normal interval by the influence of each label on itself and on the ranks
     of the others.
     """
-    _, wrong_up_to = _outcomes_up_to(panel)
-    n_up_to = panel.up_to(panel.row(Row.N))
-    wrong, labels = panel.wrong, np.add.reduceat(panel.row(Row.N), panel.starts)
-    above = labels[panel.series] - n_up_to
-    wrong_above = panel.spread(panel.total(wrong)) - wrong_up_to
-    rate, of_all, below = wrong / panel.n, _harmonic(labels), _harmonic(above)
-    # What lies above a cell is what the next one reaches down from the top.
-    reaching = np.concatenate([[0.0], below[:-1]])
-    reaching[panel.starts] = of_all
-    steps = reaching - below
-    area = panel.mean((wrong_above - above * rate) * steps + wrong)
+    labels = panel.of_series(Row.N)
+    above = labels[panel.series] - panel.n_up_to
+    wrong_above = above - (panel.spread(panel.of_series(Row.Y) / UNIT) - panel.right_up_to)
+    of_all, of_above = _harmonic(labels), _harmonic(above)
+    # The labels above a cell and its own are those above the cell before it.
+    of_reach = np.concatenate([of_all[:1], of_above[:-1]])
+    of_reach[panel.starts] = of_all
+    steps = of_reach - of_above
+    per_rank = panel.wrong / panel.n * steps
+    area = panel.mean(wrong_above * steps - above * per_rank + panel.wrong)
     # In the limit it is the mean over errors of -ln u, u the share of answers at least as confident. An answer counts
     # by itself, and by raising u for every less confident one.
-    own = panel.spread(of_all) - reaching + 1 - steps * above / panel.n
-    per_rank = wrong * steps / panel.n
+    own = panel.spread(of_all + 1) - of_reach - steps * above / panel.n
     pushed = per_rank / 2 - _running(panel, per_rank)
     return around(area, variance_of_mean(panel, pushed, own + pushed), level, within=(0.0, 1.0))
 
@@ -68,12 +67,6 @@ def aurc(panel: Panel, level: float) -> Estimates:
 def _running(panel: Panel, of_cells: FloatArray) -> FloatArray:
     """(t,) running sums within each series, by integers, so that no series feels its neighbours; values under 1e3."""
     return np.asarray(panel.up_to(np.rint(of_cells * 1e12).astype(np.int64)) / 1e12)
-
-
-def _outcomes_up_to(panel: Panel) -> tuple[FloatArray, FloatArray]:
-    """(t,) right and wrong answers at or below each cell."""
-    right = panel.up_to(panel.row(Row.Y)) / UNIT
-    return right, panel.up_to(panel.row(Row.N)) - right
 
 
 def _harmonic(n: Int64Array) -> FloatArray:
