@@ -92,7 +92,8 @@ def line(panel: Panel, level: float) -> Line:
         found[:, fit.series[ended.done]] = ended.values[:, ended.done]
         if ended.done.all():
             break
-        fit = fit.without(ended.done)
+        if ended.done.any():
+            fit = fit.without(ended.done)
     slope, intercept, slope_variance, intercept_variance, _ = found
     reach = (-np.inf, np.inf)
     return Line(

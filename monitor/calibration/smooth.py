@@ -82,9 +82,10 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grid:
-    """Between which two points of the grid each cell lies, (2 t,) with the left points first.
+    """The two points of the grid that each cell lies between.
 
-    `at` counts the points of all series, one series after the other; `share` is how much of the cell goes to the point.
+    `at` (2 t,), the left ones first, counts the points of all series, one series after the other; `share` (2, t) is how
+    much of the cell goes to which.
     """
 
     at: Int64Array
@@ -95,16 +96,16 @@ def _grid(panel: Panel) -> _Grid:
     x = panel.position * GRID
     left = np.minimum(x.astype(np.int64), GRID - 1)
     share, at = x - left, panel.series * POINTS + left
-    return _Grid(np.concatenate([at, at + 1]), np.concatenate([1 - share, share]))
+    return _Grid(np.concatenate([at, at + 1]), np.stack([1 - share, share]))
 
 
 def _waves(panel: Panel, grid: _Grid, of_cells: FloatArray) -> Singles:
     """(S, 601) cosine coefficients of values at the cells, per label; `_smoothed` turns them back."""
-    each = of_cells / panel.spread(panel.labels)
-    columns = np.bincount(grid.at, np.tile(each, 2) * grid.share, len(panel) * POINTS)
-    columns = columns.astype(np.float32).reshape(-1, POINTS)
+    shares = grid.share * (of_cells * panel.spread(0.5 / panel.labels))
+    values = np.bincount(grid.at, shares.reshape(-1), len(panel) * POINTS).astype(np.float32)
+    columns = values.reshape(-1, POINTS)
     columns[:, [0, -1]] *= 2  # a transform counts its two ends once, all others twice
-    return np.asarray(dct(columns, type=1, overwrite_x=True) / 2, np.float32)
+    return np.asarray(dct(columns, type=1, overwrite_x=True), np.float32)
 
 
 def _smoothed(waves: Singles, bandwidth: FloatArray) -> Singles:
@@ -121,9 +122,7 @@ def _integral(of_grid: Singles) -> FloatArray:
     return np.asarray((of_grid.sum(axis=1, dtype=np.float64) - ends / 2) / (of_grid.shape[1] - 1))
 
 
-def _fixed_point(
-    waves: Singles, bottom: FloatArray, narrowest: float, widest: float
-) -> tuple[FloatArray, FloatArray]:
+def _fixed_point(waves: Singles, bottom: FloatArray, narrowest: float, widest: float) -> tuple[FloatArray, FloatArray]:
     """(S,) the bandwidth from narrowest to widest that equals its integral, and how steeply the integral falls there.
 
     The integral falls with the bandwidth, from `bottom` (S,) at the narrowest to the gap of all labels, so there is
@@ -177,13 +176,12 @@ def _null(panel: Panel, grid: _Grid) -> tuple[FloatArray, FloatArray]:
     waves = _waves(panel, grid, of_cells)
     mean, deviation = np.empty(len(panel)), np.empty(len(panel))
     guess = np.clip(0.56 * np.cbrt(np.maximum(waves[:, 0], 0.0)), NARROWEST, 0.4).astype(np.float64)
-    widest = np.inf
+    left = np.arange(len(panel))
     for size, narrowest in RUNGS:
-        narrowest = 0.0 if size == POINTS else narrowest / 2
-        some = (guess >= narrowest) & (guess < widest)
-        if some.any():
-            mean[some], deviation[some] = _null_of(waves[some, :size], guess[some])
-        widest = narrowest
+        is_here = (guess[left] >= narrowest / 2) | (size == POINTS)
+        here, left = left[is_here], left[~is_here]
+        if len(here):
+            mean[here], deviation[here] = _null_of(waves[here, :size], guess[here])
     return mean, deviation
 
 

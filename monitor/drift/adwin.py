@@ -6,10 +6,10 @@ it is shown beside the tiers that have one, and never pages.
 
 import math
 import struct
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
+import msgspec
 from river.drift import ADWIN
 
 from monitor.errors import Refused
@@ -19,8 +19,7 @@ _STAMP: Final = f"river {version('river')}\n".encode()
 _SETTINGS: Final = struct.Struct("<2d")
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(msgspec.Struct, frozen=True):
     """What ADWIN says after a pane: `mean` residual of its window, -1..1, and how many panes the window holds.
 
     Where it found a drift, `size` is the mean of the panes it kept minus that of the panes it dropped. It drops the old
@@ -41,13 +40,13 @@ class SecondOpinion:
     """
 
     def __init__(self, labels: float = 20.0, delta: float = DELTA) -> None:
-        self._labels, self._delta = labels, delta
+        self._labels, self._delta, self._scale = labels, delta, math.sqrt(labels)
         # The window itself: river's wrapper would forget all of it one pane after it found a drift.
         self._window = ADWIN(delta=delta, clock=1)._helper
 
     def feed(self, residual: float) -> Shift:
         """One more mature pane, in order of prediction time: the mean of its expected minus outcome, -1..1."""
-        scale = math.sqrt(self._labels)
+        scale = self._scale
         total, width = self._window.get_total() + residual * scale, self._window.get_width() + 1
         found = self._window.update(residual * scale)
         kept, panes = self._window.get_total(), self._window.get_width()

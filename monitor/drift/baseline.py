@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Final, TypeAlias
 
 import msgspec
@@ -11,7 +12,7 @@ from monitor.calibration.bins import labelled
 from monitor.calibration.cells import FloatArray, Int64Array
 from monitor.calibration.odds import logit, sigmoid
 from monitor.calibration.sketch import Row, Sketch
-from monitor.drift.bands import CUTS, PARTS, by_band, part_of
+from monitor.drift.bands import BANDS, CUTS, PARTS, by_band, part_of
 from monitor.drift.ratio import ALTERNATIVES, excess
 from monitor.errors import NotEnoughData, Refused
 
@@ -151,19 +152,24 @@ class Baselines:
 
 def stacked(baselines: Sequence[Baseline]) -> Baselines:
     """Baselines side by side, at least one."""
-    line = np.array([(each.slope, each.intercept) for each in baselines])
-    shift = np.array([each.shift for each in baselines], dtype=np.float64)
+    numbers = [
+        (b.slope, b.intercept, *b.shift, *b.labels, *b.residual, *b.variance, *b.excess, *b.ratio_variance)
+        for b in baselines
+    ]
+    rows = np.fromiter(chain.from_iterable(numbers), np.float64).reshape(len(numbers), -1)
+    ends_of = np.cumsum([2, PARTS, len(BANDS), len(BANDS), len(BANDS), len(ALTERNATIVES)])
+    line, shift, labels, residual, variance, excesses, ratio_variance = np.split(rows, ends_of, axis=1)
     edges = logit(np.array([0.0, *CUTS, 1.0]))
     at_edges = line[:, :1] * edges + line[:, 1:]
     ends = np.stack([moved(at_edges[:, :-1], shift), moved(at_edges[:, 1:], shift)])
     return Baselines(
         line,
         shift,
-        np.array([each.labels for each in baselines], dtype=np.float64),
-        np.array([each.residual for each in baselines], dtype=np.float64),
-        np.array([each.variance for each in baselines], dtype=np.float64),
-        np.array([each.excess for each in baselines], dtype=np.float64),
-        np.array([each.ratio_variance for each in baselines], dtype=np.float64),
+        labels,
+        residual,
+        variance,
+        excesses,
+        ratio_variance,
         ends.min(axis=0),
         ends.max(axis=0),
     )

@@ -54,8 +54,8 @@ class Labels:
         return sums.reshape(self.size, PARTS)
 
     def total(self, of_cells: FloatArray) -> FloatArray:
-        """(S,) sums over the cells of each series, of (t,) values."""
-        return np.asarray(np.add.reduceat(of_cells, self._starts))
+        """(..., S) sums over the cells of each series, of (..., t) values."""
+        return np.asarray(np.add.reduceat(of_cells, self._starts, axis=-1))
 
 
 def of_panel(panel: Panel) -> Labels:

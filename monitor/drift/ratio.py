@@ -25,20 +25,21 @@ ALTERNATIVES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratio:
-    """Of one alternative at each cell (t,): ratio less 1 of a right and of a wrong label; above -1."""
+    """Of every alternative at each cell, (12, t): ratio less 1 of a right and of a wrong label; above -1."""
 
     if_right: FloatArray
     if_wrong: FloatArray
 
 
-def ratio(expected: FloatArray, odds: FloatArray, slope: float, intercept: float) -> Ratio:
-    """The ratio of an alternative where `expected` (t,) in 0..1, without its ends, has the log odds `odds`."""
-    other = sigmoid(slope * odds + intercept)
+def ratio(expected: FloatArray) -> Ratio:
+    """The ratios of the alternatives where labels are expected to be right with these chances, (t,), no 0 and no 1."""
+    slope, intercept = np.array(ALTERNATIVES).T[..., None]
+    other = sigmoid(slope * log_odds(expected) + intercept)
     return Ratio(other / expected - 1, (1 - other) / (1 - expected) - 1)
 
 
 def tempered(found: Ratio, right: FloatArray, wrong: FloatArray, stake: FloatArray) -> FloatArray:
-    """(t,) the log factors before the mean is divided off, at the stakes (t,); linear in the cell counts.
+    """(12, t) the log factors before the mean is divided off, at the stakes (t,); linear in the cell counts.
 
     A fraction counts as that part of a right and of a wrong label: at most the factor of the fraction itself.
     """
@@ -50,9 +51,7 @@ def excess(expected: FloatArray, n: FloatArray, right: FloatArray) -> tuple[Floa
 
     The variance is that of outcomes as expected: it stays above 0 when all outcomes were equal.
     """
-    odds, sums, variances = log_odds(expected), np.empty(len(ALTERNATIVES)), np.empty(len(ALTERNATIVES))
-    for place, line in enumerate(ALTERNATIVES):
-        found = ratio(expected, odds, *line)
-        sums[place] = (right * found.if_right + (n - right) * found.if_wrong).sum()
-        variances[place] = (n * (expected * found.if_right**2 + (1 - expected) * found.if_wrong**2)).sum() / n.sum()
+    found = ratio(expected)
+    sums = (right * found.if_right + (n - right) * found.if_wrong).sum(axis=1)
+    variances = (n * (expected * found.if_right**2 + (1 - expected) * found.if_wrong**2)).sum(axis=1) / n.sum()
     return sums, variances

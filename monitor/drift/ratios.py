@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.calibration.cells import FloatArray
-from monitor.calibration.odds import log_odds
 from monitor.drift.baseline import Baselines
 from monitor.drift.labels import Labels
-from monitor.drift.ratio import ALTERNATIVES, ratio, tempered
+from monitor.drift.ratio import ratio, tempered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,15 +25,11 @@ def ratios(baselines: Baselines, fed: FloatArray, excess: FloatArray, labels: La
     """
     held = np.maximum(baselines.labels[:, 0] + fed, 1)
     mean = (baselines.excess + excess) / held[:, None]
-    n, wrong, odds = labels.total(labels.n), labels.n - labels.right, log_odds(expected)
+    n, wrong, found = labels.total(labels.n), labels.n - labels.right, ratio(expected)
     stake = 1 / (1 + n / held)
-    at_cells = stake[labels.series]
-    log_factor, added = np.empty_like(mean), np.empty_like(mean)
-    for place, line in enumerate(ALTERNATIVES):
-        found = ratio(expected, odds, *line)
-        log_factor[:, place] = labels.total(tempered(found, labels.right, wrong, at_cells))
-        added[:, place] = labels.total(labels.right * found.if_right + wrong * found.if_wrong)
+    log_factor = labels.total(tempered(found, labels.right, wrong, stake[labels.series])).T
+    added = labels.total(labels.right * found.if_right + wrong * found.if_wrong).T
     scale = 1 + stake[:, None] * mean
     uncertain = baselines.ratio_variance / held[:, None] / scale**2
-    log_factor -= n[:, None] * np.log(scale) + 0.5 * (n * stake)[:, None] ** 2 * uncertain
-    return Ratios(log_factor, added)
+    off = n[:, None] * np.log(scale) + 0.5 * (n * stake)[:, None] ** 2 * uncertain
+    return Ratios(log_factor - off, added)

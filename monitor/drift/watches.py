@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
 import numpy as np
+from msgspec import structs
 
 from monitor.calibration.cells import FloatArray, Int64Array
 from monitor.calibration.panel import panel_of
@@ -43,8 +45,7 @@ class Rules:
         return not (self.false_pages_per_year or self.false_warnings_per_year)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """The panes a series gave, as hours since the epoch; -1: none yet.
 
     `first` of all; `began` the first of the present baseline; `until` the last; `n` how many with labels since `first`.
@@ -67,6 +68,9 @@ class Taken:
         return None if hours < RATE_HOURS else self.n / hours * MOST_UPDATES
 
 
+NOTHING_TAKEN: Final = Taken()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Learning:
     """The labels of the panes that teach the baseline, and how many panes they are of."""
@@ -76,8 +80,7 @@ class Learning:
     baseline_panes: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Watching:
+class Watching(msgspec.Struct, frozen=True, eq=False):
     """A series under watch: `numbers` (240,) of its detectors, the second opinion, and the last shift that it found.
 
     `taught` is the sketch that taught the baseline, None where it is stored already, and `taught_until` its last pane.
@@ -137,9 +140,9 @@ class Evidence:
     residual: FloatArray
 
 
-def anew(taken: Taken = Taken()) -> Learning:
+def anew(taken: Taken = NOTHING_TAKEN) -> Learning:
     """A series whose next pane begins a baseline; what it gave before counts for its rate only."""
-    return Learning(replace(taken, began=NOTHING_FED), empty())
+    return Learning(structs.replace(taken, began=NOTHING_FED), empty())
 
 
 def evidence_of(watching: Sequence[Watching]) -> Evidence:
@@ -211,9 +214,10 @@ class _Feeding:
             until = np.array([taken[row].until for row in rows.tolist()], np.int64)
             done = self._step(held[rows], until, chosen(baselines, rows), series[rows])
             held[rows] = numbers(done.state)
-            fed = zip(rows.tolist(), done.panes.tolist(), done.labels.tolist(), done.residual.tolist(), strict=True)
-            for row, pane, labels, residual in fed:
-                self.fed.append(FedPane(int(series[row]), pane, labels, residual))
+            places = (rows.tolist(), series[rows].tolist())
+            fed = (done.panes.tolist(), done.labels.tolist(), done.residual.tolist())
+            for row, place, pane, labels, residual in zip(*places, *fed, strict=True):
+                self.fed.append(FedPane(place, pane, labels, residual))
                 taken[row] = taken[row].after(pane)
                 found = before[row].opinion.feed(residual)
                 shift[row] = shift[row] if found.size is None else (found, pane)
@@ -222,10 +226,12 @@ class _Feeding:
                 self.alarms.append(replace(alarm, series=int(series[row])))
                 paged[row] |= alarm.tier == "page"
         for row, place in enumerate(series.tolist()):
-            after = replace(
-                before[row], taken=taken[row], numbers=held[row], shift=shift[row][0], shift_pane=shift[row][1]
+            last, pane = shift[row]
+            self.watches[place] = (
+                anew(taken[row])
+                if paged[row]
+                else structs.replace(before[row], taken=taken[row], numbers=held[row], shift=last, shift_pane=pane)
             )
-            self.watches[place] = anew(taken[row]) if paged[row] else after
         return bool(paged.any())
 
     def _step(self, held: FloatArray, until: Int64Array, baselines: Baselines, series: Int64Array) -> Step:
