@@ -29,6 +29,7 @@ from monitor.calibration.sketch import Sketch, sketch_of
 from monitor.drift.detectors import Limits
 from monitor.drift.watches import Pane, Watch, anew, feed
 from monitor.workers.detection import SERIES_AT_ONCE
+from monitor.workers.memory import keep_freed_memory
 
 Floats = npt.NDArray[np.float64]
 STATED = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99])
@@ -78,6 +79,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--stack", type=int, default=40)
     parser.add_argument("--parts", type=Path, default=Path(".parts/peers"), help="where the environment lies")
     given = parser.parse_args(arguments)
+    keep_freed_memory()
     rng = np.random.default_rng(1)
     streams = [stream(given.labels, rng) for _ in range(min(DISTINCT, given.series))]
     distinct = [sketch_of(c, y) for c, y in streams]

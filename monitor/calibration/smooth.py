@@ -26,6 +26,8 @@ NARROWEST: Final = 1.5 / GRID
 """The smallest bandwidth that the grid can tell from none; a smooth ECE below it is known to about 1e-4."""
 RUNGS: Final = ((GRID // 4 + 1, 0.04), (GRID // 2 + 1, 0.02), (POINTS, NARROWEST))
 """How many points of the grid, and as many waves, are enough from which bandwidth on."""
+_NOTHING: Final = np.float32(-50)
+"""Logarithm of a kernel that counts as none: smaller ones are numbers with which processors are slow."""
 _ROUNDS: Final = 12
 _CLOSE: Final = 5e-5
 """How far from its root a bandwidth may be at which the last secant step is taken: that squares the distance."""
@@ -61,6 +63,8 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
             value[here], fall = _fixed_point(part, bottom[is_here], narrowest, widest)
             sides[here, :size], points[here] = _sides(part, np.maximum(value[here], NARROWEST)), size
             variance[here] = 1 / (1 + fall) ** 2
+        if not len(left):
+            break
         widest = narrowest
     side = _at_cells(panel, sides, points)
     variance *= variance_of_mean(panel, side * (panel.position - 1), side * panel.position)
@@ -111,7 +115,8 @@ def _waves(panel: Panel, grid: _Grid, of_cells: FloatArray) -> Singles:
 def _smoothed(waves: Singles, bandwidth: FloatArray) -> Singles:
     """(S, p) the density of the values, smoothed, at p points from 0 to 1; waves (S, p)."""
     decay = (-(np.pi**2) / 2 * np.arange(waves.shape[1]) ** 2).astype(np.float32)
-    kernel = np.exp(np.square(bandwidth).astype(np.float32)[:, None] * decay)
+    kernel = np.square(bandwidth).astype(np.float32)[:, None] * decay
+    np.exp(np.maximum(kernel, _NOTHING, out=kernel), out=kernel)
     kernel *= waves
     return np.asarray(dct(kernel, type=1, overwrite_x=True), np.float32)
 

@@ -23,7 +23,7 @@ from monitor.rolling.subjects import subject_of
 from monitor.workers.judging import admit, note_readings
 from monitor.workers.standing import Evaluation, Standing, grid_instant
 
-READINGS_A_TRANSACTION: Final = 50
+READINGS_A_TRANSACTION: Final = 100
 PASS_SECONDS: Final = 0.5
 """Wall time that a pass may take of one turn; what is left of it waits for the next."""
 EXACT_AT_MOST: Final = 200
