@@ -24,7 +24,7 @@ Singles: TypeAlias = NDArray[np.float32]
 POINTS: Final = GRID + 1
 NARROWEST: Final = 1.5 / GRID
 """The smallest bandwidth that the grid can tell from none; a smooth ECE below it is known to about 1e-4."""
-RUNGS: Final = ((GRID // 4 + 1, 0.04), (GRID // 2 + 1, 0.02), (POINTS, NARROWEST))
+RUNGS: Final = ((GRID // 4 + 1, 0.025), (GRID // 2 + 1, 0.0125), (POINTS, NARROWEST))
 """How many points of the grid, and as many waves, are enough from which bandwidth on."""
 _NOTHING: Final = np.float32(-50)
 """Logarithm of a kernel that counts as none: smaller ones are numbers with which processors are slow."""
@@ -183,7 +183,7 @@ def _null(panel: Panel, grid: _Grid) -> tuple[FloatArray, FloatArray]:
     guess = np.clip(0.56 * np.cbrt(np.maximum(waves[:, 0], 0.0)), NARROWEST, 0.4).astype(np.float64)
     left = np.arange(len(panel))
     for size, narrowest in RUNGS:
-        is_here = (guess[left] >= narrowest / 2) | (size == POINTS)
+        is_here = (guess[left] >= 0.8 * narrowest) | (size == POINTS)
         here, left = left[is_here], left[~is_here]
         if len(here):
             mean[here], deviation[here] = _null_of(waves[here, :size], guess[here])
