@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.calibration.cells import BIN_COUNTS, EDGES, Edges
-from monitor.calibration.figures import HISTOGRAM_BINS, MEASURES, THRESHOLDS
+from monitor.calibration.figures import HISTOGRAM_BINS, MEASURES, THRESHOLDS, figures
+from monitor.calibration.panel import panel_of
 from monitor.calibration.reading import (
     Reading,
     ReadingSettings,
@@ -122,6 +123,22 @@ def test_equal_cells_read_the_same_digits_by_any_route(pairs: list[Pair], detour
     straight = sketched(pairs)
     about = subtract(merge(sketched(pairs[::-1]), sketched(detour)), sketched(detour))
     assert reading_to_json(read(straight, QUICK, M1)) == reading_to_json(read(about, QUICK, M1))
+
+
+def test_a_series_has_the_same_digits_alone_and_among_others() -> None:
+    rng = np.random.default_rng(10)
+    drawn = [(kind, n, gap) for kind in KINDS for n in (1, 3, 30, 600, 20_000) for gap in (0.0, 0.02, 0.2)]
+    sketches = [sketch_of(*stream(kind, n, rng, gap)) for kind, n, gap in drawn]
+    together = figures(panel_of(sketches), 10, "right_closed", 0.95)
+    for place, sketch in enumerate(sketches):
+        alone = figures(panel_of([sketch]), 10, "right_closed", 0.95)
+        for name, found in alone.estimates.items():
+            every = together.estimates[name]
+            np.testing.assert_array_equal(
+                (found.value[0], found.low[0], found.high[0]), (every.value[place], every.low[place], every.high[place])
+            )
+        for name, band in alone.null_bands.items():
+            np.testing.assert_array_equal(np.array(band)[:, 0], np.array(together.null_bands[name])[:, place])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,12 +1,15 @@
 """Intervals hold what they promise, null bands say what chance alone would give, and chance repeats itself."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.calibration.binned import mce_null_band
 from monitor.calibration.bins import Bins, equal_width, labelled
-from monitor.calibration.cells import bin_of_cells
+from monitor.calibration.cells import UNIT, bin_of_cells
 from monitor.calibration.closed_form import bands_of_many, eces
 from monitor.calibration.figures import MEASURES, figures
 from monitor.calibration.means import share
@@ -210,6 +213,23 @@ def test_one_label_is_averaged_with_a_half_right_and_a_half_wrong_one() -> None:
     """Losses of one right answer at confidence 1, beside it a half each of 0 and 1: variance 0.5 / 2 - (0.5 / 2)^2."""
     low, high = interval("brier", sketch_of([1.0], [1.0]))
     assert (low, high) == pytest.approx((0.0, z_of(0.95) * np.sqrt(0.1875)))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_the_null_band_of_mce_holds_the_largest_of_independent_gaps_with_its_chance(level: float) -> None:
+    rng = np.random.default_rng(15)
+    sketches = [sketch_of(*stream(kind, n, rng)) for kind in KINDS for n in (3, 40, 1000)]
+    bins = bins_of_panel(panel_of(sketches), 20, "right_closed")
+    deviation = np.sqrt(np.maximum(bins.sum_c - bins.sum_c2, 0) / UNIT) / np.maximum(bins.n, 1)
+    for end, chance in zip(mce_null_band(bins, level), ((1 - level) / 2, (1 + level) / 2), strict=True):
+        for largest, each in zip(end, deviation, strict=True):
+            below = np.prod([math.erf(largest / gap / math.sqrt(2)) for gap in each[each > 0]])
+            assert below == pytest.approx(chance, rel=1e-4) or largest == 1
+
+
+def test_the_null_band_of_mce_has_no_width_where_no_outcome_can_differ() -> None:
+    low, high = mce_null_band(bins_of_panel(panel_of([sketch_of([0.0, 1.0], [1.0, 1.0])]), 10, "right_closed"), 0.95)
+    assert (low.tolist(), high.tolist()) == ([0.0], [0.0])
 
 
 def test_bins_that_err_alike_vary_together_in_closed_form_too() -> None:
