@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import Final
 
 import msgspec
-from river.drift import ADWIN
 
 from monitor.errors import Refused
 
@@ -40,6 +39,9 @@ class SecondOpinion:
     """
 
     def __init__(self, labels: float = 20.0, delta: float = DELTA) -> None:
+        # Imported late: it brings along far more than a window, a second of start for commands that feed no pane.
+        from river.drift import ADWIN  # noqa: PLC0415
+
         self._labels, self._delta, self._scale = labels, delta, math.sqrt(labels)
         # The window itself: river's wrapper would forget all of it one pane after it found a drift.
         self._window = ADWIN(delta=delta, clock=1)._helper

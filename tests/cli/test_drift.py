@@ -1,26 +1,36 @@
 """`caldrift drift` as a person types it, on a database in which the leader fed the detectors."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from monitor.postgres.database import connect
 from monitor.postgres.detectors import read_watches
 from tests.cli.commands import Run
+from tests.embedded import fresh_database
 from tests.workers.deltas import some_sets
 from tests.workers.test_detection import FIRST, lead, live, number_of
 
 
+@pytest.fixture(scope="module")
+def drifted_template(postgres: str, database_template: str) -> Iterator[str]:
+    """The name of a database with one model in two languages, one of which drifted; to be copied."""
+    with fresh_database(postgres, database_template) as dsn:
+        with connect(dsn, "test") as connection:
+            de, en = some_sets(connection, "m", ["de", "en"])
+            standing = lead(connection)
+            live(connection, standing, range(FIRST, FIRST + 60), {de: 0.0, en: 0.0})
+            live(connection, standing, range(FIRST + 60, FIRST + 85), {de: 0.4, en: 0.0}, seed=2)
+        yield dsn.rpartition("/")[2]
+
+
 @pytest.fixture
-def drifted(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database with one model in two languages, one of which drifted."""
-    with connect(database, "test") as connection:
-        de, en = some_sets(connection, "m", ["de", "en"])
-        standing = lead(connection)
-        live(connection, standing, range(FIRST, FIRST + 60), {de: 0.0, en: 0.0})
-        live(connection, standing, range(FIRST + 60, FIRST + 85), {de: 0.4, en: 0.0}, seed=2)
-    monkeypatch.setenv("CALDRIFT_POSTGRES__DSN", database)
-    return database
+def drifted(postgres: str, drifted_template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database of the test's own in which one of two languages drifted."""
+    with fresh_database(postgres, drifted_template) as dsn:
+        monkeypatch.setenv("CALDRIFT_POSTGRES__DSN", dsn)
+        yield dsn
 
 
 @pytest.mark.usefixtures("drifted")
