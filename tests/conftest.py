@@ -1,6 +1,7 @@
 """Fixtures: real servers shared by the whole run, and a database and topics of its own for each test."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import embedded
+from tests.cli.commands import Done, Run
 from tests.embedded import Topics
 
 TEMPLATE = "caldrift_template"
@@ -27,7 +29,11 @@ settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever talks to the broker runs once more on a real one: `pytest -m broker`."""
+    """Whatever talks to the broker runs once more on a real one: `pytest -m broker`.
+
+    The suites of many processes come first: they wait more than they work, and left to the end they would do so alone.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in {"end_to_end", "demo"})
     for item in items:
         if isinstance(item, pytest.Function) and "broker" in item.fixturenames:
             item.add_marker(pytest.mark.broker)
@@ -84,3 +90,18 @@ def topics(broker: str) -> Iterator[Topics]:
     """Names of a new pair of topics."""
     with embedded.fresh_topics(broker) as names:
         yield names
+
+
+@pytest.fixture
+def caldrift(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command as its entry point does."""
+    from monitor.cli.app import main
+
+    def run(*args: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["caldrift", *args])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return Done(ended.value.code or 0, out, err)
+
+    return run

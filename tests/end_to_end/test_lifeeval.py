@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cli.commands import Run
 from tests.embedded import Topics, missing
 from tests.end_to_end.fleet import Fleet, write_settings
 from tests.oracles import lifeeval
@@ -56,7 +57,9 @@ def recounted_ece(confidence: np.ndarray, outcome: np.ndarray) -> float:
     return float(sum(gaps) / len(confidence))
 
 
-def test_the_service_gives_back_the_published_table(database: str, broker: str, topics: Topics, tmp_path: Path) -> None:
+def test_the_service_gives_back_the_published_table(
+    database: str, broker: str, topics: Topics, tmp_path: Path, caldrift: Run
+) -> None:
     if not lifeeval.found():
         missing(f"the LifeEval study's data: CALDRIFT_LIFEEVAL names no folder that holds them ({lifeeval.FOLDER})")
     answers = lifeeval.answers()
@@ -70,10 +73,10 @@ def test_the_service_gives_back_the_published_table(database: str, broker: str, 
         _caldrift(settings, database, "replay", "--predictions", str(predictions), "--labels", str(labels))
         _caldrift(settings, database, "status", "--wait", "120s")
         readings = {
-            (question_set, model): json.loads(_caldrift(
-                settings, database, "reading", model, "--segment", f"qset={question_set},complete=yes",
-                "--window", "all", "--maturity", "0", "--bins", "10", "--edges", "right_closed", "--json",
-            ))["readings"][0]
+            (question_set, model): json.loads(caldrift(
+                "--config", str(settings), "--set", f"postgres.dsn={database}", "reading", model,
+                "--segment", f"qset={question_set},complete=yes", "--window", "all", "--maturity", "0", "--bins", "10", "--edges", "right_closed", "--json",
+            ).stdout)["readings"][0]
             for model in lifeeval.MODELS for question_set in lifeeval.QUESTION_SETS
         }  # fmt: skip
     finally:
