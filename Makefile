@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Hundreds of processes that a suite starts would otherwise each compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench ci parts test-libraries test-torch test-real-kafka test-old-postgres test-unprivileged smoke clean
 
 $(READY): pyproject.toml constraints.txt
@@ -16,8 +19,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@exec $(BIN)/caldrift demo
 
+# The suite starts many processes and waits for them: three of its own share it, each with servers of its own.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff check .
