@@ -42,7 +42,8 @@ parts: $(READY)
 	$(BIN)/python -m tests.real_kafka --fetch
 
 test-real-kafka: parts
-	$(BIN)/python -m tests.real_kafka --run $(BIN)/python -m pytest -m broker --ignore tests/end_to_end/test_mutants.py
+	$(BIN)/python -m tests.real_kafka --run $(BIN)/python -m pytest -m broker --ignore tests/end_to_end/test_mutants.py \
+	  --numprocesses 2 --dist worksteal
 
 # Debian's Postgres, older than the embedded one.
 OLD_POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))

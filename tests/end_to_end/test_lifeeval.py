@@ -75,7 +75,8 @@ def test_the_service_gives_back_the_published_table(
         readings = {
             (question_set, model): json.loads(caldrift(
                 "--config", str(settings), "--set", f"postgres.dsn={database}", "reading", model,
-                "--segment", f"qset={question_set},complete=yes", "--window", "all", "--maturity", "0", "--bins", "10", "--edges", "right_closed", "--json",
+                "--segment", f"qset={question_set},complete=yes", "--window", "all", "--maturity", "0",
+                "--bins", "10", "--edges", "right_closed", "--json",
             ).stdout)["readings"][0]
             for model in lifeeval.MODELS for question_set in lifeeval.QUESTION_SETS
         }  # fmt: skip
