@@ -13,6 +13,8 @@ BENCHES = {
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
     "demo": ("bench.demo", "drift detectors on the demo's traffic, many seeds; writes docs/drift-in-the-demo.md"),
+    "outbox": ("bench.outbox", "notices a second to a receiver; a channel beside a flood on another one"),
+    "faults": ("bench.faults", "the outbox through errors, deaths and outages: told, twice, in order"),
     "peers": ("bench.peers.run", "the same events through Pathway, Bytewax and Quix Streams"),
 }
 

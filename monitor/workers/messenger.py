@@ -67,7 +67,7 @@ class Messenger:
     """Serves the channel `name` for as long as the rules in force, `current()`, have it."""
 
     def __init__(self, name: str, telling: Telling, current: Callable[[], Outlets], stop: threading.Event) -> None:
-        self._name, self._telling, self._current, self._stop = name, telling, current, stop
+        self.name, self._telling, self._current, self._stop = name, telling, current, stop
         self._unmarked: Told | None = None
         self._beat_at = self._resend_at = 0.0
         self._is_fresh = True
@@ -77,11 +77,11 @@ class Messenger:
         self.thread.start()
 
     def _run(self) -> None:
-        while not self._stop.is_set() and self._name in self._current().places:
+        while not self._stop.is_set() and self.name in self._current().places:
             try:
                 with (
                     connect_waiting(
-                        self._telling.dsn, f"{APPLICATION} {self._name}", sleep=self._sleep, say=log.warning,
+                        self._telling.dsn, f"{APPLICATION} {self.name}", sleep=self._sleep, say=log.warning,
                         stopped=self._stop.is_set,
                     ) as connection,
                     answering(self._telling.dsn),
@@ -89,7 +89,7 @@ class Messenger:
                     self._serve(connection)
             except Unavailable as failure:
                 if not self._stop.is_set():
-                    log.warning(str(failure), extra={"channel": self._name})
+                    log.warning(str(failure), extra={"channel": self.name})
                     self._sleep(1.0)
             except Refused as failure:
                 self.failure = failure
@@ -98,7 +98,7 @@ class Messenger:
                 log.log(
                     logging.WARNING if is_conflict(failure) else logging.ERROR,
                     "the outbox cannot be used; once more",
-                    extra={"channel": self._name, "reason": str(failure)},
+                    extra={"channel": self.name, "reason": str(failure)},
                 )
                 self._sleep(1.0)
 
@@ -112,10 +112,10 @@ class Messenger:
                 self._mark(connection, self._unmarked)
                 self._unmarked = None
             outlets = self._current()
-            place = outlets.places.get(self._name)
+            place = outlets.places.get(self.name)
             if place is None or self._stop.is_set():
                 return
-            health = outbox.health(connection, self._name)
+            health = outbox.health(connection, self.name)
             self._give_sign(connection, place, outlets, health)
             self._say_again(connection, place, health)
             if not self._tell_next(connection, place, health):
@@ -127,7 +127,7 @@ class Messenger:
             return False
         lease = channels.longest_attempt(place.channel, self._telling.sender.transport.timeout)
         tries = health.is_open
-        batch = outbox.lease(connection, self._name, lease, on_trial=tries and health.is_on_trial)
+        batch = outbox.lease(connection, self.name, lease, on_trial=tries and health.is_on_trial)
         if batch is None:
             return False
         if tries:
@@ -149,7 +149,7 @@ class Messenger:
         except CaldriftError as failure:
             return Told(batch, Dead(str(failure), permanent=False), None)
         except Exception as failure:
-            log.exception("not told", extra={"channel": self._name, "notices": batch.notices})
+            log.exception("not told", extra={"channel": self.name, "notices": batch.notices})
             return Told(batch, Dead(f"caldrift failed to tell it: {type(failure).__name__}", permanent=False), None)
         if not isinstance(outcome, Delivered):
             return Told(batch, outcome, None)
@@ -168,7 +168,7 @@ class Messenger:
 
     def _mark(self, connection: Connection, told: Told) -> None:
         batch, outcome = told.batch, told.outcome
-        values = {"channel": self._name, "incident": batch.incident, "notices": list(batch.notices)}
+        values = {"channel": self.name, "incident": batch.incident, "notices": list(batch.notices)}
         match outcome:
             case Delivered():
                 outbox.mark_told(connection, batch, told.reference, outcome.flaw)
@@ -187,7 +187,7 @@ class Messenger:
 
     def _give_sign(self, connection: Connection, place: Place, outlets: Outlets, health: Health) -> None:
         """Give a sign of life, while rules are judged: a monitor that looks at nothing is not alive."""
-        heartbeat = outlets.beats(self._name)
+        heartbeat = outlets.beats(self.name)
         if heartbeat is None or time.monotonic() < self._beat_at:
             return
         every = heartbeat.every.total_seconds()
@@ -200,15 +200,15 @@ class Messenger:
         if not self._is_fresh:
             self._beat_at = time.monotonic() + min(every, _BEAT_AGAIN_SECONDS)
             if was_fresh:
-                log.warning("no sign of life: nothing is evaluated", extra={"channel": self._name, "age": str(age)})
+                log.warning("no sign of life: nothing is evaluated", extra={"channel": self.name, "age": str(age)})
             return
         outcome = channels.beat(place, heartbeat.every, wall_now(), self._telling.sender)
         if isinstance(outcome, Delivered):
-            outbox.note_beat(connection, self._name)
+            outbox.note_beat(connection, self.name)
             self._beat_at = time.monotonic() + every
         else:
             self._beat_at = time.monotonic() + min(every, _BEAT_AGAIN_SECONDS)
-            log.warning("sign of life not taken", extra={"channel": self._name, "reason": outcome.reason})
+            log.warning("sign of life not taken", extra={"channel": self.name, "reason": outcome.reason})
 
     def _say_again(self, connection: Connection, place: Place, health: Health) -> None:
         """Tell Alertmanager again what fires, before it takes silence for an end."""
@@ -217,16 +217,16 @@ class Messenger:
             return
         self._resend_at = time.monotonic() + channel.resend_every.total_seconds()
         now, transport = wall_now(), self._telling.sender.transport
-        before = outbox.standing(connection, self._name)
+        before = outbox.standing(connection, self.name)
         fires = [notice for notice in _readable(before.values()) if not notice.is_over]
         outcome = channels.resend(channel, fires, now, transport)
         if not isinstance(outcome, Delivered):
-            log.warning("not told again", extra={"channel": self._name, "reason": outcome.reason})
+            log.warning("not told again", extra={"channel": self.name, "reason": outcome.reason})
             return
         # Another process may have told an end meanwhile, and Alertmanager heard of it before it heard this.
-        ended = before.keys() - outbox.standing(connection, self._name).keys()
+        ended = before.keys() - outbox.standing(connection, self.name).keys()
         if ended:
-            over = _readable(outbox.last_told(connection, self._name, sorted(ended)))
+            over = _readable(outbox.last_told(connection, self.name, sorted(ended)))
             channels.resend(channel, [notice for notice in over if notice.is_over], now, transport)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from monitor.alerting.notice import Notice
+from monitor.alerting.rulefile import RuleFile
 from monitor.config.sections import Settings
 from monitor.config.values import kept
 from monitor.notify.channel import Sender
@@ -46,6 +47,13 @@ def put_rules(
         **({"heartbeat": heartbeat} if heartbeat else {}),
     }
     put_rule_set(connection, yaml.safe_dump(body), wall_now())
+
+
+def rules_with(channels: Channels) -> RuleFile:
+    """Rules that have these channels."""
+    return RuleFile.model_validate(
+        {"rules": [{"name": "EceHigh", "metric": "ece", "enter": 0.05}], "channels": channels}
+    )
 
 
 def no_picture(_notice: Notice) -> Picture | None:
