@@ -1,4 +1,4 @@
-"""How fast the outbox tells: `python -m bench outbox`. The role runs as a process, its receivers on loopback in this one.
+"""How fast the outbox tells: `python -m bench outbox`. The role is a process, its receivers are on loopback here.
 
 One: notices a second from queued to accepted by a webhook, each of an incident of its own, with and without one in five
 requests refused. Two: how long a notice takes on one channel, with and without a flood on another one.
@@ -93,8 +93,8 @@ def _throughput(dsn: str, connection: Connection, notices: int, refuses: float) 
     steady = times[int(0.95 * len(times))] - times[0]
     refused = f", {refuses:.0%} of the requests refused" if refuses else ""
     print(
-        f"{notices:,} notices{refused}: {0.95 * len(times) / steady:,.0f} a second until 95 % are accepted; the last one"
-        f" {times[-1] - times[0]:.1f} s after the first",
+        f"{notices:,} notices{refused}: {0.95 * len(times) / steady:,.0f} a second until 95 % are accepted;"
+        f" the last one {times[-1] - times[0]:.1f} s after the first",
         flush=True,
     )
     assert started < times[0]
