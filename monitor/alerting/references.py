@@ -1,6 +1,7 @@
 """Names in a file that must be those of something in it."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from monitor.alerting.mistakes import Finding
 from monitor.alerting.nodes import Node, Path, texts
@@ -8,6 +9,10 @@ from monitor.alerting.patterns import matches
 from monitor.alerting.routes import Match
 from monitor.alerting.rulefile import RuleFile
 from monitor.forms.refusals import meant
+
+BEATS: Final[Path] = ("heartbeat", "notify")
+TAKE_BEATS: Final = ("webhook", "alertmanager")
+"""Kinds of channels that can do something with a sign of life; people would get one a minute."""
 
 
 def references(file: RuleFile, written: Node) -> Iterator[Finding]:
@@ -64,13 +69,16 @@ def _channels(file: RuleFile, channels: set[str]) -> Iterator[Finding]:
         (("routes", name, "notify"), each.notify) for name, each in file.routes.items()
     ]
     if file.heartbeat is not None:
-        named.append((("heartbeat", "notify"), file.heartbeat.notify))
+        named.append((BEATS, file.heartbeat.notify))
     for path, names in named:
         for number, name in enumerate(names):
             if name not in channels:
                 yield Finding((*path, number), _unknown("one of channels", channels, name))
             elif name in names[:number]:
                 yield Finding((*path, number), f"must name each channel once, got {name} again")
+            elif path == BEATS and name in file.channels and file.channels[name].kind not in TAKE_BEATS:
+                said = f"must be a channel of kind {' or '.join(TAKE_BEATS)}, got {name}"
+                yield Finding((*path, number), f"{said}, of kind {file.channels[name].kind}")
 
 
 def _matched(file: RuleFile, rules: set[str]) -> Iterator[Finding]:

@@ -79,7 +79,7 @@ class Heartbeat(Section):
     """A sign of life for a dead man's switch: whoever listens notices when it stops."""
 
     every: Duration = Field(default=parse("1m"), ge=parse("1s"), le=parse("1d"), description="Time between two signs.")
-    notify: Channels = Field(description="Names of `channels`.")
+    notify: Channels = Field(description="Names of `channels` of kind webhook or alertmanager.")
 
 
 class Templates(Section):
