@@ -18,8 +18,8 @@ from monitor.calibration.readout import read
 from monitor.calibration.sketch import sketch_of
 from monitor.web.charts import HEIGHT, WIDTH, confidence_histogram, reliability_diagram
 from monitor.web.svg import marker, tag
-from monitor.web.tables import data_table, figure
-from monitor.web.timeline import Moment, ece_timeline, spark_line
+from monitor.web.tables import Figure, data_table, figure
+from monitor.web.timeline import LimitLine, Moment, Span, ece_timeline, spark_line
 from monitor.web.verdicts import Range, Standing, leaning
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -119,6 +119,92 @@ def test_everything_in_the_time_line_lies_in_its_box_and_no_texts_meet(
     for svg in [*drawings(ece_timeline(moments).picture), *drawings(spark_line(moments, "s"))]:
         assert_in_box(svg)
         assert_texts_apart(svg)
+
+
+lives = st.lists(
+    st.tuples(
+        st.sampled_from("ABCDEFGH"), st.integers(-50, 60), st.one_of(st.none(), st.integers(0, 50)), st.booleans()
+    ),
+    max_size=12,
+)
+limits = st.lists(st.tuples(ratios, ratios), max_size=4)
+
+
+@given(st.lists(ratios, min_size=1, max_size=50), lives, limits)
+@settings(max_examples=60)
+def test_lives_of_alerts_and_limits_of_rules_lie_in_the_box_of_the_time_line_and_no_texts_meet(
+    eces: list[float], found: list[tuple[str, int, int | None, bool]], pairs_of_limits: list[tuple[float, float]]
+) -> None:
+    moments = [moment(place, ece) for place, ece in enumerate(eces)]
+    spans = [life(rule, start, None if lasts is None else start + lasts, fires) for rule, start, lasts, fires in found]
+    lines = [LimitLine(f"R{n}", max(pair), min(pair)) for n, pair in enumerate(pairs_of_limits)]
+    for svg in drawings(ece_timeline(moments, spans=spans, limits=lines).picture):
+        assert_in_box(svg)
+        assert_texts_apart(svg)
+
+
+def life(rule: str, start: int, end: int | None, fires: bool = False) -> Span:
+    end_at = None if end is None else START + timedelta(hours=end)
+    return Span(rule, START + timedelta(hours=start), end_at, fires, f"{rule} fired")
+
+
+def bars(shown: Figure) -> list[tuple[float, float, float, str]]:
+    """The lives in the narrow picture: left, right, foot and class."""
+    narrow = drawings(shown.picture)[-1]
+    found = [element.attrib for element in narrow.iter(f"{SVG}rect") if element.attrib["class"].startswith("life")]
+    return [(float(e["x"]), float(e["x"]) + float(e["width"]), float(e["y"]), e["class"]) for e in found]
+
+
+def places(shown: Figure) -> list[tuple[float, float]]:
+    """Where the narrow picture marks its readings."""
+    narrow = drawings(shown.picture)[-1]
+    marks = [e for e in narrow.iter() if e.attrib.get("class", "").startswith("mark")]
+    svgs = [ET.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{ET.tostring(e, "unicode")}</svg>') for e in marks]
+    middles = [list(zip(*points(svg), strict=True)) for svg in svgs]
+    return [(sum(xs) / len(xs), sum(ys) / len(ys)) for xs, ys in middles]
+
+
+def test_a_bar_begins_and_ends_at_the_readings_at_which_its_alert_fired_and_was_over() -> None:
+    moments = [moment(hour) for hour in range(10)]
+    shown = ece_timeline(moments, spans=[life("A", 2, 5), life("B", 7, None, fires=True), life("A", 8, 9)])
+    (first, second, third) = sorted(bars(shown))
+    xs = [x for x, _ in places(shown)]
+    assert first[:2] == pytest.approx((xs[2], xs[5]), abs=0.02)
+    assert second[:2] == pytest.approx((xs[7], xs[9]), abs=0.02)
+    assert third[:2] == pytest.approx((xs[8], xs[9]), abs=0.02)
+    assert first[2] == third[2] < second[2]  # a row for each rule
+    assert [each[3] for each in (first, second, third)] == ["life", "life firing", "life"]
+    assert "A: A fired" in shown.legend
+    assert "B: B fires" in shown.legend
+
+
+def height_of(line: ET.Element) -> float:
+    return float(re.findall(r"-?\d+(?:\.\d+)?", line.attrib["d"])[1])
+
+
+def test_a_life_outside_the_time_line_is_not_drawn() -> None:
+    shown = ece_timeline([moment(hour) for hour in range(3)], spans=[life("A", -9, -1), life("A", 5, None)])
+    assert bars(shown) == []
+
+
+def test_the_line_of_a_limit_is_as_high_as_a_reading_of_that_value() -> None:
+    moments = [moment(0, 0.05), moment(1, 0.03), moment(2, 0.02)]
+    shown = ece_timeline(moments, limits=[LimitLine("EceHigh", 0.05, 0.03)])
+    narrow = drawings(shown.picture)[-1]
+    lines = {
+        e.attrib["class"]: height_of(e) for e in narrow.iter(f"{SVG}path") if e.attrib["class"].startswith("limit")
+    }
+    heights = [y for _, y in places(shown)]
+    assert lines["limit"] == pytest.approx(heights[0], abs=0.02)
+    assert lines["limit exit"] == pytest.approx(heights[1], abs=0.02)
+
+
+def test_a_limit_far_above_all_readings_does_not_flatten_them_and_is_told_beside_the_chart() -> None:
+    moments = [moment(0, 0.05), moment(1, 0.04)]
+    shown = ece_timeline(moments, limits=[LimitLine("EceHigh", 0.9, 0.8)])
+    assert 'class="limit"' not in shown.picture
+    assert places(shown) == places(ece_timeline(moments))
+    assert "EceHigh: enter 0.900, exit 0.800" in shown.legend
 
 
 @given(pairs)
