@@ -58,6 +58,27 @@ LIMIT 50
 """
 
 
+OPEN_ALERTS = """
+SELECT state, severity, rule, model, signal, segment, "window",
+    CASE WHEN state <> 'pending' THEN fired_at END AS "fired", judged_at AS "judged",
+    coalesce(hushed, '') AS "told to nobody"
+FROM alert_v1
+WHERE state <> 'ok' AND (model IN (${model:sqlstring}) OR model = '')
+ORDER BY array_position('{firing,recovering,pending}'::text[], state),
+    array_position('{critical,error,warning,info}'::text[], severity), fired_at DESC, rule, model, segment
+LIMIT 200
+"""
+
+CHANGES = """
+SELECT at, rule, severity, model, segment, before AS "from", after AS "to", reason AS "because",
+    coalesce(hushed, '') AS "told to nobody"
+FROM alert_transition_v1
+WHERE model IN (${model:sqlstring}) OR model = ''
+ORDER BY at DESC, alert, number DESC
+LIMIT 50
+"""
+
+
 class Sql(variants.Dataquery):
     """A query of the Postgres data source, as text."""
 
@@ -128,6 +149,50 @@ def now_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
             number("Age of the last evaluation", "On the service's clock", "s",
                    "caldrift_clock_timestamp_seconds - caldrift_evaluation_last_timestamp_seconds")
         )
+    )  # fmt: skip
+
+
+def sql_table(title: str, description: str, statement: str) -> table.Panel:
+    panel = table.Panel().title(title).description(description).datasource(POSTGRES)
+    return panel.with_target(SqlQuery(statement)).height(9).span(24)
+
+
+def alerts_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    return (
+        board.with_row(dashboard.Row("Alerts"))
+        .with_panel(
+            number("Alerts that fire", "Of every rule, told or not", "short", 'sum(caldrift_alerts{state="firing"})')
+        )
+        .with_panel(
+            number("Of them told to nobody", "Silenced, muted, inhibited, in the shadow, or without a route", "short",
+                   "sum(caldrift_alerts_hushed)")
+        )
+        .with_panel(
+            number("Notices that wait", "Over all channels", "short", "sum(caldrift_outbox_waiting_notices)")
+        )
+        .with_panel(
+            number("Notices given up", "Over all channels; until they are tried again or dropped", "short",
+                   "sum(caldrift_outbox_dead_notices)")
+        )
+        .with_panel(
+            lines("Alerts by rule", "Those that fire", "short",
+                  query('sum by (rule) (caldrift_alerts{state="firing"}) > 0', "{{rule}}"))
+        )
+        .with_panel(
+            lines("Without enough data", "Share of what a rule was judged on where the data did not suffice",
+                  "percentunit",
+                  query("caldrift_rule_insufficient_subjects / (caldrift_rule_judged_subjects > 0)", "{{rule}}"))
+        )
+        .with_panel(
+            lines("Age of the oldest notice that waits", "By channel; a growing line is a receiver that is away", "s",
+                  query("caldrift_outbox_oldest_waiting_seconds", "{{channel}}"))
+        )
+        .with_panel(
+            lines("Notices told", "An hour, by channel", "short",
+                  query("sum by (channel) (increase(caldrift_notices_told_total[1h]))", "{{channel}}"))
+        )
+        .with_panel(sql_table("Open alerts", "What fires first, the worst of it on top", OPEN_ALERTS))
+        .with_panel(sql_table("Changes of alerts", "Newest first", CHANGES))
     )  # fmt: skip
 
 
@@ -263,7 +328,7 @@ def build() -> str:
         .with_variable(labels_of("segment", many=False, matching='{model=~"$model"}'))
         .with_variable(dashboard.TextBoxVariable("min_labels").label("Least labels").default_value("30"))
     )
-    for row in (now_row, calibration_row, drift_row, readings_row, pipeline_row):
+    for row in (now_row, alerts_row, calibration_row, drift_row, readings_row, pipeline_row):
         board = row(board)
     return json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 

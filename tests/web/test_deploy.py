@@ -15,13 +15,17 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+import yaml
 
 from monitor.calibration.reading import Reading
 from monitor.demo.ports import free_port
+from monitor.metrics import FAMILIES
 from tests.embedded import missing
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "caldrift-overview.json"
+RULES = DEPLOY / "prometheus" / "caldrift_rules.yml"
+RULE_TESTS = DEPLOY / "prometheus" / "caldrift_rules_test.yml"
 VARIABLES = {
     "${model:sqlstring}": "'support-triage'",
     "${signal:sqlstring}": "'confidence'",
@@ -95,12 +99,23 @@ def test_every_sql_query_of_the_dashboard_answers_to_the_role_that_reads_views_o
     seeded_database: tuple[str, list[Reading]],
 ) -> None:
     queries = targets("rawSql")
-    assert len(queries) == 3
+    assert len(queries) == 5
     with psycopg.connect(seeded_database[0], autocommit=True) as connection:
         connection.execute("SET ROLE caldrift_read")
-        alarms, bins, worst = (connection.execute(query.encode()).fetchall() for query in queries)
+        found = [connection.execute(query.encode()).fetchall() for query in queries]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT 1 FROM dead_letter")
+    fires, changes, alarms, bins, worst = found
+    assert [row[2] for row in fires if row[0] == "firing"] == [
+        "EvaluationLate",
+        "Drift",
+        "OverConfident",
+        "DeadLetters",
+        "EceHigh",
+    ]
+    assert [row[9] for row in fires][2:4] == ["silence 1", "shadow"]
+    assert changes[0][0] == max(row[0] for row in changes)
+    assert any((row[1], row[5], row[6], row[7]) == ("EceHigh", "pending", "firing", "fired") for row in changes)
     reading = seeded_database[1][0]
     assert [(row[0], row[1]) for row in bins] == [(one.mean_confidence, one.accuracy) for one in reading.bins]
     assert worst[0][2] == '{"lang":"de"}'
@@ -118,16 +133,39 @@ def test_promtool_accepts_the_scrape_configuration() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.ci
+def test_promtool_accepts_the_shipped_rules_and_their_tests() -> None:
+    for words in (["check", "rules", str(RULES)], ["test", "rules", str(RULE_TESTS)]):
+        done = subprocess.run([binary("promtool"), *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_shipped_rule_reads_our_metrics_and_is_tried_both_ways() -> None:
+    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
+    tests = yaml.safe_load(RULE_TESTS.read_text(encoding="utf-8"))["tests"]
+    tried = [each for test in tests for each in test["alert_rule_test"]]
+    names = {family.name for family in FAMILIES}
+    for rule in rules:
+        used = set(re.findall(r"caldrift_[a-z_]+", rule["expr"]))
+        assert used <= names, rule["alert"]
+        assert used or "up{" in rule["expr"]
+        assert set(rule["annotations"]) == {"summary", "description"}
+        of_rule = [bool(each.get("exp_alerts")) for each in tried if each["alertname"] == rule["alert"]]
+        assert set(of_rule) == {True, False}, rule["alert"]
+    assert {each["alertname"] for each in tried} == {rule["alert"] for rule in rules}
+
+
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[httpx.Client]:
     """A real Prometheus that scrapes the target with the shipped configuration, faster and without a token."""
     shipped = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
     config = re.sub(r"    # The token.*\n    authorization:\n.*\n", "", shipped).replace("caldrift:8321", target)
-    config = config.replace("scrape_interval: 15s", "scrape_interval: 1s").replace(
-        "scrape_timeout: 10s", "scrape_timeout: 1s"
-    )
+    for setting in ("scrape_interval: 15s", "scrape_timeout: 10s", "evaluation_interval: 15s"):
+        assert setting in config
+        config = config.replace(setting, f"{setting.partition(':')[0]}: 1s")
     assert target in config
     (folder / "prometheus.yml").write_text(config, encoding="utf-8")
+    shutil.copy(RULES, folder)
     address = f"127.0.0.1:{free_port(0)}"
     command = [
         binary("prometheus"),
@@ -178,3 +216,22 @@ def test_every_promql_query_of_the_dashboard_answers_on_a_real_prometheus(pages:
             assert ask(client, query), query
         values = client.get("/api/v1/label/segment/values").json()["data"]
     assert "lang=de" in values
+
+
+@pytest.mark.ci
+def test_the_shipped_rules_are_judged_by_a_real_prometheus_on_our_metrics(pages: httpx.Client, tmp_path: Path) -> None:
+    with prometheus(tmp_path, f"127.0.0.1:{pages.base_url.port}") as client:
+        wait_for_scrapes(client, 4)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            (group,) = client.get("/api/v1/rules").json()["data"]["groups"]
+            if all(rule["health"] == "ok" for rule in group["rules"]):
+                break
+            time.sleep(0.3)
+    judged = {rule["name"]: rule for rule in group["rules"]}
+    assert {name: rule["health"] for name, rule in judged.items() if rule["health"] != "ok"} == {}
+    assert judged["CaldriftRoleSilent"]["alerts"][0]["labels"]["role"] == "evaluate"
+    assert judged["CaldriftRuleFails"]["alerts"][0]["labels"]["rule"] == "EceRoseSinceVersion"
+    assert judged["CaldriftNoticesStuck"]["alerts"][0]["labels"]["channel"] == "pagerduty"
+    assert judged["CaldriftRuleNotJudged"]["state"] == "pending"
+    assert judged["CaldriftDown"]["state"] == "inactive"
