@@ -325,7 +325,7 @@ NOTICES_OLDEST = Family(
     "gauge",
     "seconds",
     ("channel",),
-    "Wall time since the oldest of them was queued; 0 while none waits.",
+    "For how long the oldest of them could have been told; 0 while none is due.",
 )
 NOTICES_TOLD = Family("caldrift_notices_told_total", "counter", "notices", ("channel",), "Notices that were told.")
 NOTICES_DEAD = Family(

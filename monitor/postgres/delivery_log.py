@@ -55,7 +55,7 @@ class DeliveryRow:
 class ChannelRow:
     """How a channel does. Instants and ages are of the wall; `failures` of attempts in a row.
 
-    `oldest_seconds`: how long ago the oldest notice that waits was queued; None where none waits.
+    `oldest_seconds`: for how long the oldest notice that waits could have been told; None where none waits.
     """
 
     name: str
@@ -97,7 +97,8 @@ WITH delivered AS (
 ), named AS (
     SELECT unnest(%(named)s::text[]) AS name UNION SELECT name FROM channel UNION SELECT channel FROM delivered
 ), oldest AS (
-    SELECT d.channel, greatest(0, extract(epoch FROM clock_timestamp() - min(n.queued_at)))::float8 AS seconds
+    SELECT d.channel, greatest(0, extract(epoch FROM clock_timestamp()
+        - min(CASE WHEN d.attempts = 0 THEN d.due_at ELSE n.queued_at END)))::float8 AS seconds
     FROM delivery AS d JOIN notice AS n ON n.id = d.notice WHERE d.state = 'waiting' GROUP BY d.channel
 )
 SELECT k.name, CASE WHEN c.refused_at IS NOT NULL THEN 'refused'
