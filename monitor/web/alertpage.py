@@ -24,6 +24,7 @@ from monitor.web.scales import duration_text, instant_text, plain
 from monitor.web.sentences import plural
 
 CHANGES = 100
+_AT_ONCE = "the limit was crossed, and no wait is asked"
 DELIVERIES = 100
 
 
@@ -200,7 +201,7 @@ def _change(change: Change) -> ChangeView:
         at=instant_text(made.at),
         before=made.before,
         after=made.after,
-        why=REASONS[made.reason],
+        why=_AT_ONCE if made.reason == "fired" and made.before == "ok" else REASONS[made.reason],
         evidence=evidence_text(made.evidence),
         hushed=change.hushed or "",
     )
@@ -219,7 +220,7 @@ def _incident(incident: IncidentRow, deliveries: Sequence[DeliveryRow]) -> Incid
     opened = "" if incident.opened_at is None else f", opened {instant_text(incident.opened_at)}"
     return IncidentView(
         title=incident.title,
-        words=f"{fires}{opened}; {to}",
+        words=f"{fires}{opened}; {to}. When it was told is by the wall clock",
         deliveries=[_delivery(each) for each in deliveries if each.incident == incident.key],
     )
 

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from monitor.alerting.target import SERVICE, alert_id
+from monitor.alerting.round import FIRING_SHARE
+from monitor.alerting.target import SERVICE, Target, alert_id
+from monitor.alerting.verdict import Estimate, Measured, Verdict
 from monitor.calibration.reading import Reading, reading_from_json
 from monitor.postgres.database import connect
 from monitor.postgres.heartbeats import Process, beat
@@ -262,6 +264,40 @@ def test_a_pending_alert_says_how_much_of_its_wait_is_over(pages: httpx.Client) 
     markup = replace(GERMAN, model=EVIL, segment=segment_text({"=cmd|' /C calc'!A0": "<b>&\"'"}))
     words = outline(pages, f"/alerts/{alert_id('OverConfident', markup)}").words()
     assert "The limit is crossed, so far for 0 s of 30 min and over 0 of 25 new labels." in words
+
+
+def test_a_rollup_is_about_its_model_and_tells_the_share_of_its_series(database: str) -> None:
+    rule = rule_named("EceHigh")
+    share = Estimate(0.75, None, 12)
+    evidence = Measured(
+        as_of=NOW, measure=FIRING_SHARE, estimate=share, judged=share, compare="above", proof="point", enter=0.5,
+        exit=0.5, confidence_level=0.95,
+    )  # fmt: skip
+    with psycopg.connect(database, autocommit=True) as connection:
+        number = store(connection, rule, Target("rollup", "m"), [Verdict("crossed", evidence)], hushed="no route")
+    with client_of(database) as client:
+        (row,) = rows(client.get("/alerts").text)[1:]
+        assert "m its series together share of its series that fire 0.750, limit 0.500, of 12 series" in row
+        assert "not told: no route" in row
+        words = outline(client, f"/alerts/{number}").words()
+        assert "series12" in words
+        assert "Nobody was told: no route." in words
+
+
+def test_what_another_version_stored_is_refused_in_words(database: str) -> None:
+    rule = rule_named("DeadLetters")
+    with psycopg.connect(database, autocommit=True) as connection:
+        number = store(connection, rule, SERVICE, [measured(rule, NOW, 250)])
+        connection.execute("UPDATE alert SET state = jsonb_set(state, '{version}', '9')")
+    with client_of(database) as client:
+        assert "must be of version 1, got 9" in outline(client, f"/alerts/{number}", 500).words()
+        assert client.get(f"/api/v1/alerts/{number}").status_code == 500
+        assert client.get("/alerts").status_code == 200
+
+
+def test_a_rule_that_asks_for_no_wait_says_so_in_its_changes(pages: httpx.Client) -> None:
+    listed = rows(pages.get(f"/alerts/{alert_id('EvaluationLate', SERVICE)}").text)
+    assert any("ok to firing the limit was crossed, and no wait is asked" in row for row in listed)
 
 
 def test_an_alert_that_there_is_not_is_named(pages: httpx.Client) -> None:
