@@ -85,7 +85,7 @@ class Heartbeat(Section):
 class Templates(Section):
     """Texts of messages, in Jinja2."""
 
-    title: Template = Field(default="{{ rule.severity }}: {{ summary }}", description="The first line.")
+    title: Template = Field(default="{{ summary }}", description="The first line; how bad it is stands before it.")
     text: Template = Field(
         default="{{ rule.metric }} is {{ value|figure }}, limit {{ limit|figure }}"
         "{% if series.model %}, from {{ n }} labels of {{ series }}{% endif %}.",

@@ -41,7 +41,7 @@ def test_what_is_built_in_says_of_a_reading_and_of_the_service_what_is_the_matte
     shown = "ece is 0.08, limit 0.05, from 1200 labels of triage / lang=de / confidence / 7d."
     assert render(text, AlertFields(), "") == shown
     assert render(text, SERVICE, "") == "ece is 3h, limit 10m."
-    assert render(Templates().title, SERVICE, "all is lost") == "warning: all is lost"
+    assert render(Templates().title, SERVICE, "all is lost") == "all is lost"
 
 
 @pytest.mark.parametrize(
