@@ -1,7 +1,8 @@
 """The measures of one reading by the libraries that people stack today, on raw rows, one series after the other.
 
-Run by the Python of an environment that has them; argument: an .npz file with `c`, `y` and `ends`. Prints JSON:
-microseconds a series by part.
+Run by the Python of an environment that has them; arguments: an .npz file with `c`, `y` and `ends`, and a number of
+resamples. Prints JSON: microseconds a series by part, without any interval; and those of one series with an interval of
+each measure by so many resamples, where there are any.
 """
 
 import json
@@ -54,4 +55,18 @@ for number, (c, y) in enumerate(series):
         measure(c, y.astype(int) if name != "smooth ECE (relplot)" else y)
         if number:  # the first call of a library is slower
             spent[name] += time.perf_counter() - started
-print(json.dumps({name: 1e6 * seconds / (len(series) - 1) for name, seconds in spent.items()}))
+resamples = int(sys.argv[2])
+resampled = None
+if resamples:
+    (c, y), rng = series[0], np.random.default_rng(1)
+    started = time.perf_counter()
+    for _ in range(resamples):
+        drawn = rng.integers(0, len(c), len(c))
+        for name, measure in PARTS.items():
+            measure(c[drawn], y[drawn].astype(int) if name != "smooth ECE (relplot)" else y[drawn])
+    resampled = 1e6 * (time.perf_counter() - started)
+print(
+    json.dumps(
+        {"resampled": resampled, "parts": {name: 1e6 * seconds / (len(series) - 1) for name, seconds in spent.items()}}
+    )
+)

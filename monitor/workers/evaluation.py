@@ -32,7 +32,7 @@ from monitor.rolling.stacks import code
 from monitor.workers.arrivals import arrivals
 from monitor.workers.detection import feed_detectors, note_late
 from monitor.workers.judging import judged_rules, note_alerts, rollups_of
-from monitor.workers.looks import Looking, looks
+from monitor.workers.looks import Looking, failures, looks
 from monitor.workers.passes import read_windows
 from monitor.workers.past import PAST, fill_past, note_past
 from monitor.workers.round import carry_out
@@ -183,7 +183,7 @@ def judge_alerts(connection: Connection, standing: Standing, evaluation: Evaluat
             rate=judging.clock.rate,
             regroup=judging.is_new,
         )
-        note_judged(connection, judged_rules(judging, evaluation.names, now))
+        note_judged(connection, judged_rules(judging, evaluation.names, failures(found), now))
     note_alerts(judging, (change.after for change in changes), now)
     transitions = [change for change in changes if change.decision.transition is not None]
     for change in transitions:

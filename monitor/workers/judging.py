@@ -111,14 +111,17 @@ def rollups_of(judging: Judging) -> dict[str, Rollup]:
     return found
 
 
-def judged_rules(judging: Judging, windows: Iterable[str], as_of: datetime) -> list[JudgedRule]:
-    """What came of each rule on series."""
+def judged_rules(
+    judging: Judging, windows: Iterable[str], failures: Mapping[str, str], as_of: datetime
+) -> list[JudgedRule]:
+    """What came of each rule on series; `failures` by rule, of those that could not be judged."""
     names, found = list(windows), []
     for each in judging.rules:
         rule = each.rule
         looked = sum(judging.selected.get(rule.name, {}).values()) * sum(map(each.looks_at, names))
         lacking = len(judging.lacking.get(rule.name, ()))
-        found.append(JudgedRule(rule.name, rule.severity, rule.mode, as_of, looked, lacking))
+        failure = failures.get(rule.name)
+        found.append(JudgedRule(rule.name, rule.severity, rule.mode, as_of, looked, lacking, failure))
     watched = len(judging.by_series)
     found += [JudgedRule(rule.name, rule.severity, rule.mode, as_of, watched, 0) for rule in judging.drift]
     return found

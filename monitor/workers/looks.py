@@ -1,6 +1,6 @@
 """Looks: what the rules on series see at the end of a pass, in readings and in what the detectors said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,6 +54,12 @@ def looks(looking: Looking) -> list[Look]:
     seen = {look.id for look in found}
     unseen = [alert for alert in looking.judging.open.values() if alert.id not in seen]
     return [*found, *(look for alert in unseen for look in _end(looking, alert))]
+
+
+def failures(found: Iterable[Look]) -> dict[str, str]:
+    """By rule, why one of its looks failed."""
+    verdicts = {look.rule: look.verdict for look in found if look.verdict.finding == "failed"}
+    return {rule: each.evidence.reason for rule, each in verdicts.items() if isinstance(each.evidence, Said)}
 
 
 def _of_readings(looking: Looking) -> Iterator[Look]:

@@ -447,3 +447,21 @@ def test_two_leaders_for_a_moment_write_one_history(connection: Connection, data
         numbers = service.rows("SELECT number FROM alert_transition ORDER BY number")
         assert numbers == [(1,), (2,)]
         assert [kind for kind, _, _ in service.told()] == ["fired"]
+
+
+def test_an_error_of_ours_holds_the_alert_and_is_said(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_given: object, **_named: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    service = Service(connection, gap())
+    service.live(6, CALM)
+    service.live(8, DRIFT)
+    before = service.rows("SELECT state_name, fired_at FROM alert")
+    monkeypatch.setattr("monitor.alerting.readingrule.of_reading", fails)
+    service.live(20, CALM)
+    assert service.rows("SELECT state_name, fired_at FROM alert") == before
+    assert service.rows("SELECT error FROM rule") == [("ZeroDivisionError: a defect",)]
+    monkeypatch.undo()
+    service.live(4, CALM)
+    assert service.rows("SELECT error FROM rule") == [(None,)]
+    assert service.transitions()[-1][1] == "resolved"
