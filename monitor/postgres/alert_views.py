@@ -126,13 +126,18 @@ _CHOSEN: Final = """
     AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
 """
 _STANDING: Final = "a.state_name AS state, a.judged_at, a.fired_at, a.finding, a.hushed"
-OPEN_ALERTS: Final = f"""
-SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence FROM alert AS a
-WHERE a.state_name <> 'ok' AND a.state_name = ANY(%(states)s) AND {_CHOSEN}
-    AND (%(told)s::text IS NULL OR (a.hushed IS NULL) = (%(told)s = 'told'))
-ORDER BY array_position(%(order)s, a.state_name), array_position('{{critical,error,warning,info}}'::text[], a.severity),
+_WORST_FIRST: Final = """
+array_position(%(order)s, a.state_name), array_position('{critical,error,warning,info}'::text[], a.severity),
     a.fired_at DESC NULLS LAST, a.rule, a.model, a.segment_text, a.id
-LIMIT %(limit)s OFFSET %(offset)s
+"""
+OPEN_ALERTS: Final = f"""
+SELECT {_WHO}, {_STANDING}, (a.evidence - 'bins')::text AS evidence
+FROM (
+    SELECT * FROM alert AS a
+    WHERE a.state_name <> 'ok' AND a.state_name = ANY(%(states)s) AND {_CHOSEN}
+        AND (%(told)s::text IS NULL OR (a.hushed IS NULL) = (%(told)s = 'told'))
+    ORDER BY {_WORST_FIRST} LIMIT %(limit)s OFFSET %(offset)s
+) AS a ORDER BY {_WORST_FIRST}
 """
 ENDED: Final = f"""
 SELECT {_WHO}, t.fired_at, t.at AS ended_at, t.reason, (t.body -> 'transition' ->> 'flaps')::int AS flaps, t.hushed
