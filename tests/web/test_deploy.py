@@ -197,7 +197,10 @@ def wait_for_scrapes(client: httpx.Client, count: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            if ask(client, f'count_over_time(up{{job="caldrift"}}[5m]) >= {count} and up{{job="caldrift"}} == 1'):
+            is_ready = client.get("/-/ready").status_code == 200
+            if is_ready and ask(
+                client, f'count_over_time(up{{job="caldrift"}}[5m]) >= {count} and up{{job="caldrift"}} == 1'
+            ):
                 return
         except httpx.TransportError:
             pass
