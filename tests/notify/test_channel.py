@@ -35,13 +35,8 @@ def errand(kind: str = "fired", reference: str | None = None) -> Errand:
 def test_a_slack_channel_is_told_by_the_bot_and_continues_where_it_was() -> None:
     slack = slack_fake.Slack()
     with receiving(slack) as receiver:
-        bot = place(
-            Secrets(slack_fake.TOKEN),
-            kind="slack",
-            token_env="T",
-            channel=slack_fake.CHANNEL,
-            base_url=f"{receiver.url}/api/",
-        )
+        where = {"channel": slack_fake.CHANNEL, "base_url": f"{receiver.url}/api/"}
+        bot = place(Secrets(slack_fake.TOKEN), kind="slack", token_env="T", **where)
         first = channels.deliver(bot, errand(), SENDER)
         assert isinstance(first, Delivered)
         assert channels.deliver(bot, errand("resolved", first.reference), SENDER) == first
@@ -133,6 +128,6 @@ def test_a_lease_outlasts_every_request_of_an_attempt(requests: int, settings: d
 
 @given(st.integers(1, 10_000), st.integers())
 def test_pauses_double_up_to_five_minutes_and_differ_by_chance(attempts: int, seed: int) -> None:
-    longest = min(LONGEST, timedelta(seconds=2.0 ** min(attempts - 1, 60)))
+    longest = timedelta(seconds=min(LONGEST.total_seconds(), 2.0 ** min(attempts - 1, 60)))
     assert longest / 2 <= pause(attempts, Random(seed)) <= longest
     assert pause(attempts, Random(seed)) != pause(attempts, Random(seed + 1))

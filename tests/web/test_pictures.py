@@ -13,14 +13,13 @@ BINS = (Bin(0.5, 0.6, 100, 0.55, 0.5, (0.4, 0.6)), Bin(0.9, 1.0, 300, 0.95, 0.7,
 
 def test_the_picture_is_the_diagram_of_the_worst_alert_that_has_bins() -> None:
     drawn = alert("fr", evidence=replace(EVIDENCE, bins=BINS))
-    found = reliability(
-        notice(alerts=(alert("de"), drawn, alert("it", evidence=replace(EVIDENCE, bins=BINS[:1])))), 0.95
-    )
+    milder = alert("it", evidence=replace(EVIDENCE, bins=BINS[:1]))
+    found = reliability(notice(alerts=(alert("de"), drawn, milder)), 0.95)
     assert found is not None
     assert pixels(found.png).shape[1] == rasters.WIDTH
     assert found.title == "Reliability: triage-v3 / stated / lang=fr"
     assert "n 1,240" in found.described
-    other = reliability(notice(alerts=(replace(drawn, evidence=replace(EVIDENCE, bins=BINS[:1])),)), 0.95)
+    other = reliability(notice(alerts=(milder,)), 0.95)
     assert other is not None
     assert other.png != found.png
 

@@ -13,17 +13,17 @@ from monitor.workers.secrets import place_of
 from tests.workers.delivering import rules_with
 
 CHANNELS: dict[str, tuple[dict[str, object], Secrets]] = {
-    "slack": ({"kind": "slack", "token_env": "ONE", "channel": "C1"}, Secrets("first")),
-    "slack webhook": ({"kind": "slack_webhook", "url_env": "ONE"}, Secrets("first")),
-    "pagerduty": ({"kind": "pagerduty", "routing_key_env": "ONE"}, Secrets("first")),
+    "slack": ({"kind": "slack", "token_env": "ONE", "channel": "C1"}, Secrets("hush-1")),
+    "slack webhook": ({"kind": "slack_webhook", "url_env": "ONE"}, Secrets("hush-1")),
+    "pagerduty": ({"kind": "pagerduty", "routing_key_env": "ONE"}, Secrets("hush-1")),
     "webhook": (
         {"kind": "webhook", "url_env": "ONE", "hmac_secret_env": "TWO"},
-        Secrets("first", "second"),
+        Secrets("hush-1", "hush-2"),
     ),
     "plain webhook": ({"kind": "webhook", "url": "http://hook.example"}, Secrets("http://hook.example")),
     "mail": (
         {"kind": "email", "host": "mail.example", "from": "a@b.example", "to": ["c@d.example"], "password_env": "TWO"},
-        Secrets("second"),
+        Secrets("hush-2"),
     ),
     "open mail": (
         {"kind": "email", "host": "mail.example", "from": "a@b.example", "to": ["c@d.example"]},
@@ -41,10 +41,10 @@ def channel(settings: dict[str, object]) -> Channel:
 @pytest.mark.parametrize("name", CHANNELS)
 def test_a_channel_gets_its_secrets_from_the_variables_that_it_names(name: str) -> None:
     settings, expected = CHANNELS[name]
-    place = place_of("x", channel(settings), {"ONE": " first\n", "TWO": "second"})
+    place = place_of("x", channel(settings), {"ONE": " hush-1\n", "TWO": "hush-2"})
     assert place.secrets == expected
-    assert "first" not in repr(place)
-    assert "second" not in repr(place)
+    assert "hush-1" not in repr(place)
+    assert "hush-2" not in repr(place)
 
 
 def test_a_file_may_hold_the_secret_and_a_line_end(tmp_path: Path) -> None:
