@@ -64,6 +64,16 @@ class Rollup:
     hushed: str | None = None
 
 
+def about(looks: Iterable[Look], rollups: Mapping[str, Rollup]) -> set[UUID]:
+    """The alerts that a round with these looks may change."""
+    found = set()
+    for look in looks:
+        found.add(look.id)
+        if look.rule in rollups:
+            found.add(alert_id(look.rule, Target("rollup", look.target.model)))
+    return found
+
+
 def decided(
     looks: Sequence[Look],
     alerts: Mapping[UUID, Alert],
@@ -71,7 +81,7 @@ def decided(
     *,
     rollups: Mapping[str, Rollup] | None = None,
 ) -> list[Change]:
-    """What the looks of one evaluation, all as of now, change. `alerts`: all that are open or looked at.
+    """What the looks of one evaluation, all as of now, change. `alerts`: all that are open, and all that it is about.
 
     What was well and stays so is left out. The end of an alert is told to whoever was told of it, hushed or not.
     """
@@ -86,7 +96,7 @@ def decided(
         hushed = look.hushed or (ROLLED_UP if whole else None) or hushing.reason(look, firing)
         before = alerts.get(look.id)
         decision = _next(look, alerts, hushing.now, hushed)
-        if before is None and decision.transition is None:
+        if decision.transition is None and (before is None or isinstance(before.state, Ok)):
             continue
         changes.append(Change(before, _after(look, before, decision, hushed), decision))
     return changes

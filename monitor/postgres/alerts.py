@@ -49,7 +49,7 @@ def read_open(connection: Connection, *about: About) -> dict[UUID, Alert]:
 
 def read_alerts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Alert]:
     """Those of these alerts that are stored."""
-    return _alerts(connection, NAMED, (list(ids),))
+    return _alerts(connection, NAMED, (list(ids),)) if ids else {}
 
 
 def write_changes(connection: Connection, changes: Iterable[Change], now: datetime) -> None:

@@ -7,10 +7,10 @@ from uuid import UUID
 from monitor.alerting.alert import Alert
 from monitor.alerting.force import Force
 from monitor.alerting.hushing import Hushing
-from monitor.alerting.round import Change, Look, Rollup, counted, decided
+from monitor.alerting.round import Change, Look, Rollup, about, counted, decided
 from monitor.alerting.telling import addressed, told
 from monitor.postgres import silences
-from monitor.postgres.alerts import write_changes
+from monitor.postgres.alerts import read_alerts, write_changes
 from monitor.postgres.counts import add_counts
 from monitor.postgres.database import Connection
 from monitor.postgres.incidents import read_incidents, read_open_incidents, write_tellings
@@ -29,9 +29,11 @@ def carry_out(
 ) -> list[Change]:
     """Decide, store and queue what is to be told, in the caller's transaction; returns what changed.
 
-    `alerts`: those that are open or looked at, and whatever else fires. `regroup`: routes may have changed since the
-    last round. The service's clock runs `rate` times as fast as the wall's.
+    `alerts`: those that are open, and whatever else fires; others that the round is about are read here, as a new life
+    of theirs goes on where the last one ended. `regroup`: routes may have changed since the last round. The service's
+    clock runs `rate` times as fast as the wall's.
     """
+    alerts = {**alerts, **read_alerts(connection, sorted(about(looks, rollups or {}) - alerts.keys()))}
     hushing = Hushing(now, silences.active(connection, now), force.file.mute_times, force.file.inhibit)
     changes = decided(looks, alerts, hushing, rollups=rollups)
     write_changes(connection, changes, now)

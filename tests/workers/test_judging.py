@@ -178,6 +178,23 @@ def test_a_drift_fires_is_told_with_its_evidence_reminds_and_resolves(connection
     assert str(fired.link).startswith("https://caldrift.example/alerts/")
 
 
+def test_a_problem_that_comes_back_goes_on_in_the_history_of_its_alert(connection: Connection) -> None:
+    service = Service(connection, gap().replace("    repeat_every: 6h\n", "    rollup: {when_share: 0.5}\n"))
+    for _ in range(2):
+        service.live(14, CALM)
+        service.live(8, {"de": 0.4, "en": 0.4})
+    service.live(14, CALM)
+    lives = service.rows(
+        "SELECT array_agg(t.number ORDER BY t.number), array_agg(t.reason ORDER BY t.number)"
+        " FROM alert_transition AS t JOIN alert AS a ON a.id = t.alert GROUP BY a.id"
+    )
+    assert len(lives) == 3
+    for numbers, reasons in lives:
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert [reason for reason in reasons if reason in {"fired", "resolved"}] == ["fired", "resolved"] * 2
+    assert [kind for kind, _, _ in service.told()] == ["fired", "resolved", "fired", "resolved"]
+
+
 def test_each_channel_of_the_route_gets_each_notice_but_no_reminder_goes_to_pagerduty(connection: Connection) -> None:
     service = Service(connection, gap())
     service.live(6, CALM)
