@@ -1,6 +1,7 @@
 """`caldrift deliver`: the role that tells people and other systems of alerts."""
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -43,7 +44,7 @@ def deliver(
         dsn=settings.postgres.dsn,
         sender=sender_of(settings),
         picture=lambda notice: reliability(notice, settings.readings.confidence_level),
-        fresh_for=FRESH_EVALUATIONS * settings.windows.evaluate_every,
+        fresh_for=FRESH_EVALUATIONS * settings.windows.evaluate_every + settings.clock.rate * LONGEST_PASS,
     )
     keeping = Keeping(
         settings.postgres.dsn, kept(settings), settings.windows.evaluate_every, settings.web.public_url or ""
@@ -52,8 +53,9 @@ def deliver(
     run(role, stop, reload)
 
 
-FRESH_EVALUATIONS = 3
-"""A sign of life is given while the last evaluation began no longer ago than so many take."""
+FRESH_EVALUATIONS: Final = 3
+LONGEST_PASS: Final = timedelta(minutes=10)
+"""A sign of life is given while the last evaluation began no longer ago than so many are apart, and one may take."""
 
 
 def sender_of(settings: "Settings") -> "Sender":

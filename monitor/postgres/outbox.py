@@ -52,7 +52,7 @@ RETURNING lease_until
 """
 _TOLD: Final = """
 UPDATE delivery SET state = 'told', settled_at = statement_timestamp(), lease_until = NULL, error = %(error)s
-WHERE channel = %(channel)s AND notice = ANY (%(notices)s) AND state = 'waiting' AND batch = %(key)s
+WHERE channel = %(channel)s AND notice = ANY (%(notices)s) AND state = 'waiting'
 """
 _PUT_OFF: Final = """
 UPDATE delivery SET batch = NULL, lease_until = NULL, due_at = statement_timestamp() + %(wait)s, error = %(error)s
@@ -283,8 +283,7 @@ def _given_up(connection: Connection, batch: Batch, fallback: Sequence[str], rea
     marked = connection.execute(_DEAD, {**_of(batch), "error": reason})
     if not marked.rowcount:
         return False
-    others = TextArray([name for name in fallback if name != batch.channel])
-    connection.execute(_RAISE, {"channels": others, "notices": _array(batch.notices)})
+    connection.execute(_RAISE, {"channels": TextArray(list(fallback)), "notices": _array(batch.notices)})
     return True
 
 

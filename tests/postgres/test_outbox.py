@@ -49,7 +49,8 @@ def test_what_is_not_due_yet_waits_and_an_end_does_not_wait_for_it(connection: C
 
 
 def test_after_a_death_the_same_notices_are_told_with_the_same_key_and_later_ones_wait(connection: Connection) -> None:
-    queue(connection, story("fired"), "slack")
+    queue(connection, story("fired"), "slack", after=timedelta(hours=1))
+    queue(connection, story("changed"), "slack")
     dead = leased(connection)
     queue(connection, story("resolved"), "slack")
     assert outbox.lease(connection, "slack", LEASE) is None, "somebody may still be telling the first"
@@ -94,15 +95,32 @@ def test_whoever_is_about_to_lease_is_not_waited_for(connection: Connection) -> 
         assert leased(connection).incident == "b", "the first is not committed yet"
 
 
-def test_what_was_told_stays_told_whoever_says_so_last(connection: Connection) -> None:
+@pytest.mark.parametrize("says_first", ["who told it", "who did not"])
+def test_what_was_told_is_told_whoever_says_so_last(connection: Connection, says_first: str) -> None:
     queue(connection, story("fired"), "slack")
     late = leased(connection)
     let_pass(connection, ["lease_until"])
     second = leased(connection)
-    outbox.mark_told(connection, late, "C1/1.0", None)
+    if says_first == "who told it":
+        outbox.mark_told(connection, late, "C1/1.0", None)
     outbox.put_off(connection, second, timedelta(minutes=1), None, "HTTP 500")
+    if says_first == "who did not":
+        outbox.mark_told(connection, late, "C1/1.0", None)
     assert states(connection, "slack") == ["told"]
     assert outbox.health(connection, "slack") == Health()
+
+
+@pytest.mark.parametrize("why", ["they are being told", "they wait for another attempt"])
+def test_incidents_that_nobody_may_tell_now_hide_no_other_one(connection: Connection, why: str) -> None:
+    for number in range(20):
+        queue(connection, story("fired", f"i{number}"), "slack")
+        batch = leased(connection)
+        if why == "they wait for another attempt":
+            outbox.put_off(connection, batch, timedelta(hours=1), None, "HTTP 503")
+    for number in range(20):
+        queue(connection, story("resolved", f"i{number}"), "slack")
+    queue(connection, story("fired", "other"), "slack")
+    assert leased(connection).incident == "other"
 
 
 @pytest.mark.parametrize("outcome", ["put off", "dead", "refused"])
