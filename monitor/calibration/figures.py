@@ -6,18 +6,15 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from monitor.calibration import binned, losses, means, ranking
+from monitor.calibration import binned, means
 from monitor.calibration.bins import Bins, grouped_runs
 from monitor.calibration.cells import UNIT, Edges, FloatArray, Int64Array, at_or_above
-from monitor.calibration.closed_form import bands_of_many
 from monitor.calibration.estimates import Estimates
-from monitor.calibration.logistic import line
+from monitor.calibration.measures import Sums, estimates
 from monitor.calibration.panel import Panel, bins_of_panel
-from monitor.calibration.smooth import smooth_ece
 
 Bands: TypeAlias = tuple[FloatArray, FloatArray]
 
-CONFIDENT: Final = 0.9
 THRESHOLDS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 MEASURES: Final = (
     "mean_confidence", "accuracy", "signed_gap", "ece", "ece_debiased", "ece_equal_mass", "smooth_ece", "mce",
@@ -56,48 +53,20 @@ class Figures:
 
 def figures(panel: Panel, count: int, edges: Edges, level: float) -> Figures:
     """Every measure of the panel, with `count` bins of this convention of edges, at this confidence level."""
-    bins, mass = bins_of_panel(panel, count, edges), binned.equal_mass(panel, count)
-    wide, even = bands_of_many(bins, level), bands_of_many(mass, level)
-    smooth, parts, fitted = smooth_ece(panel, level), losses.brier_parts(panel, level), line(panel, level)
-    reliability, resolution = losses.murphy_parts(bins, level)
-    above = _above(panel, level)
-    estimates = {
-        "mean_confidence": means.mean_confidence(panel, level),
-        "accuracy": means.accuracy(panel, level),
-        "signed_gap": means.signed_gap(panel, level),
-        "ece": Estimates(wide.ece, wide.low, wide.high),
-        "ece_debiased": Estimates(wide.debiased, wide.low, wide.high),
-        "ece_equal_mass": Estimates(even.ece, even.low, even.high),
-        "smooth_ece": smooth.estimates,
-        "mce": binned.mce(bins, level),
-        "over_confident_part": binned.one_sided(bins, level, sign=1),
-        "under_confident_part": binned.one_sided(bins, level, sign=-1),
-        "brier": losses.brier(panel, level),
-        "brier_miscalibration": parts.miscalibration,
-        "brier_discrimination": parts.discrimination,
-        "brier_uncertainty": parts.uncertainty,
-        "reliability": reliability,
-        "resolution": resolution,
-        "log_loss": losses.log_loss(panel, level),
-        "calibration_slope": fitted.slope,
-        "calibration_intercept": fitted.intercept,
-        "spiegelhalter_z": means.spiegelhalter_z(panel, level),
-        "auroc": ranking.auroc(panel, level),
-        "aurc": ranking.aurc(panel, level),
-        "sharpness": means.sharpness(panel, level),
-        "confident_error_share": _confident_errors(panel, above, level),
-    }
+    sums = Sums(panel, count, edges, level)
+    found, bins = estimates(sums, MEASURES), sums.bins
     null_bands = {
-        "ece": (wide.null_low, wide.null_high),
-        "ece_equal_mass": (even.null_low, even.null_high),
-        "smooth_ece": (smooth.null_low, smooth.null_high),
+        "ece": (sums.wide.null_low, sums.wide.null_high),
+        "ece_equal_mass": (sums.even.null_low, sums.even.null_high),
+        "smooth_ece": (sums.smooth.null_low, sums.smooth.null_high),
         "mce": binned.mce_null_band(bins, level),
     }
     right = bins.sum_y / UNIT
     n = bins.n.astype(np.float64)
     counted = bins_of_panel(panel, HISTOGRAM_BINS, edges)
     rights = counted.sum_y / UNIT
-    return Figures(estimates, null_bands, bins, means.share(right, n, level), above, rights, counted.n - rights)
+    above = _above(panel, level)
+    return Figures(found, null_bands, bins, means.share(right, n, level), above, rights, counted.n - rights)
 
 
 def _above(panel: Panel, level: float) -> Above:
@@ -107,11 +76,3 @@ def _above(panel: Panel, level: float) -> Above:
     n = np.cumsum(between.n[:, :0:-1], axis=1)[:, ::-1]
     right = np.cumsum(between.sum_y[:, :0:-1], axis=1)[:, ::-1] / UNIT
     return Above(n, means.share(right, n.astype(np.float64), level), n / panel.labels[:, None])
-
-
-def _confident_errors(panel: Panel, above: Above, level: float) -> Estimates:
-    """Share of all labelled predictions that had confidence >= 0.9 and were wrong, 0..1; Wilson interval."""
-    at = THRESHOLDS.index(CONFIDENT)
-    n = above.n[:, at]
-    wrong = np.where(n > 0, n * (1 - np.nan_to_num(above.accuracy.value[:, at])), 0.0)
-    return means.share(wrong, panel.labels, level)

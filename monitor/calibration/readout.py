@@ -13,15 +13,15 @@ import numpy as np
 from msgspec import structs
 
 from monitor.calibration import sequences
-from monitor.calibration.cells import UNIT, at_or_above, bin_edges
+from monitor.calibration.cells import at_or_above, bin_edges
 from monitor.calibration.delays import median_delay
 from monitor.calibration.estimates import Estimates
-from monitor.calibration.figures import CONFIDENT, HISTOGRAM_BINS, MEASURES, THRESHOLDS, Figures, figures
+from monitor.calibration.figures import HISTOGRAM_BINS, MEASURES, THRESHOLDS, Figures, figures
 from monitor.calibration.means import share
+from monitor.calibration.measures import CONFIDENT
 from monitor.calibration.panel import panel_of
 from monitor.calibration.reading import (
     Above,
-    Bin,
     BinsSetting,
     ConfidenceShift,
     HistogramBin,
@@ -33,6 +33,7 @@ from monitor.calibration.reading import (
 from monitor.calibration.sampling import labelling_of
 from monitor.calibration.shift import shift
 from monitor.calibration.sketch import Row, Sketch
+from monitor.calibration.tallies import bin_lists
 from monitor.calibration.uncertainty import Interval, ece_bands, equal_mass_bands, seeded
 from monitor.errors import NotEnoughData
 
@@ -227,13 +228,7 @@ class _Table:
         self._columns = _Columns(found.estimates)
         self._null_names = tuple(found.null_bands)
         self._null_bands = np.stack([np.stack(band, axis=1) for band in found.null_bands.values()], axis=1).tolist()
-        self._bin_edges = list(pairwise(bin_edges(settings.bins)))
-        used = np.maximum(found.bins.n, 1)
-        self._bins = [
-            found.bins.n.tolist(),
-            (found.bins.sum_c / (used * UNIT)).tolist(),
-            *(each.tolist() for each in (found.bin_accuracy.value, found.bin_accuracy.low, found.bin_accuracy.high)),
-        ]
+        self._bins = bin_lists(found.bins, found.bin_accuracy, settings.bins)
         self._histogram = found.right.tolist(), found.wrong.tolist()
         accuracy = found.above.accuracy
         self._above = [
@@ -247,13 +242,7 @@ class _Table:
         self._columns.fill(row, place)
         row.null_band = dict(zip(self._null_names, map(tuple, self._null_bands[place]), strict=True))
         row.lists = {
-            "bins": [
-                Bin(start, end, n, mean, right, (low, high))
-                for (start, end), n, mean, right, low, high in zip(
-                    self._bin_edges, *(column[place] for column in self._bins), strict=True
-                )
-                if n
-            ],
+            "bins": self._bins[place],
             "histogram": [
                 HistogramBin(start, end, right, wrong)
                 for (start, end), right, wrong in zip(
