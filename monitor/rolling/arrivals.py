@@ -142,6 +142,20 @@ class LabelArrivals:
         }
         return winner, counts
 
+    def replaced(self, group: Int64s, known_us: Int64s) -> tuple[Int64s, Int64s]:
+        """The places of the labels that were the greatest of their group at some time, where each came to be known at
+        `known_us`, and the place of the one that each replaced, -1 for none."""
+        arrival = np.lexsort([np.arange(len(group)), known_us, group])
+        ordered, rank = group[arrival], self._ranks()
+        key = ordered * (int(rank.max(initial=0)) + 1) + rank[arrival]
+        applied = np.ones(len(key), np.bool_)
+        applied[1:] = (ordered[1:] != ordered[:-1]) | (key[1:] > np.maximum.accumulate(key)[:-1])
+        taken, of = arrival[applied], ordered[applied]
+        before = np.full(len(taken), NONE, np.int64)
+        follows = np.flatnonzero(of[1:] == of[:-1]) + 1
+        before[follows] = taken[follows - 1]
+        return taken, before
+
     def _ranks(self) -> Int64s:
         """The place of each label in `label_order`, equal for equal ones."""
         columns: list[npt.NDArray[np.generic]] = [self.version, self.labelled_us, self.kind, self.number]

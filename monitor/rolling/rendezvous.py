@@ -19,6 +19,7 @@ from monitor.rolling.bound import SeriesBound
 from monitor.rolling.claims import derived_signals
 from monitor.rolling.deltas import HOUR_US, Delta, delta_of, merge, nothing, without_panes
 from monitor.rolling.fanout import by_series, route_names, routes
+from monitor.rolling.history import Arrived, History, history_of
 from monitor.rolling.panes import Span
 from monitor.rolling.recall import Recall
 from monitor.rolling.rows import Int32s, Int64s
@@ -88,13 +89,8 @@ class Rendezvous:
 
         Unless `by_pane`, all panes count as one, of hour 0: that is all a reading over everything needs.
         """
-        predictions = PredictionArrivals(self._predictions, self._segment_sets)
-        labels = LabelArrivals(self._labels, self._is_primary)
-        group = _numbered(predictions.ids, labels.ids)
-        of_prediction, of_label = group[: len(predictions)], group[len(predictions) :]
-        n_groups = int(group.max(initial=NONE)) + 1
-        first = _first(of_prediction, n_groups)
-        winner, counts = labels.winners(of_label, n_groups)
+        predictions, labels, of_prediction, of_label, first = self._met()
+        winner, counts = labels.winners(of_label, len(first))
         kept = np.sort(first[first != NONE])
         label_of_row = winner[of_prediction[kept]]
         delta, derived = nothing(), derived_signals(enumerate(self._keys))
@@ -111,6 +107,20 @@ class Rendezvous:
         span = (int(times.min()), int(times.max())) if len(times) else None
         spans = _spans(predictions.segment_set[kept], times // HOUR_US)
         return Joined(delta, tuple(self._keys), labels.groups, counts, span, spans)
+
+    def history(self) -> History:
+        """What became known when: a prediction at its own time, a label at its own, or with its prediction."""
+        predictions, labels, _, of_label, first = self._met()
+        return history_of(Arrived(predictions, labels, of_label, first), tuple(self._keys), self._scheme.main_signal)
+
+    def _met(self) -> tuple[PredictionArrivals, LabelArrivals, Int64s, Int64s, Int64s]:
+        """All that came, the number of the group that each prediction and each label is of, and the place of each
+        group's first prediction, -1 for none."""
+        predictions = PredictionArrivals(self._predictions, self._segment_sets)
+        labels = LabelArrivals(self._labels, self._is_primary)
+        group = _numbered(predictions.ids, labels.ids)
+        of_prediction, of_label = group[: len(predictions)], group[len(predictions) :]
+        return predictions, labels, of_prediction, of_label, _first(of_prediction, int(group.max(initial=NONE)) + 1)
 
 
 @dataclass(frozen=True, slots=True)

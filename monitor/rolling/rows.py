@@ -1,7 +1,7 @@
 """Joined rows: columns of what the join returned, one row a prediction that is newly known or newly labelled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -67,3 +67,7 @@ class JoinedRows:
 
     def __len__(self) -> int:
         return len(self.confidence)
+
+    def relabelled(self, previous: LabelColumns) -> "JoinedRows":
+        """The same predictions as known before, with labels that replaced others."""
+        return replace(self, new_predictions=False, previous=previous)
