@@ -55,6 +55,7 @@ def upgrade() -> None:
     )
     op.add_column("segment_set", sa.Column("created_at", INSTANT, comment="wall time; NULL: before revision 0006"))
     op.alter_column("segment_set", "created_at", server_default=sa.text("now()"))
+    op.create_index("ix_pane_history_known_at", "pane_history", ["known_at"], postgresql_using="brin")
     for view in (ALERT_V1, ALERT_TRANSITION_V1, DELIVERY_V1):
         op.execute(view)
 
@@ -62,6 +63,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them, with what they hold."""
     op.execute("DROP VIEW delivery_v1, alert_transition_v1, alert_v1")
+    op.drop_index("ix_pane_history_known_at", "pane_history")
     op.drop_column("segment_set", "created_at")
     op.drop_column("kafka_offset", "waits_since")
     for table in (

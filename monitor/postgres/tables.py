@@ -266,6 +266,7 @@ pane_history = Table(
     Column("known_at", instant, primary_key=True, comment="clock time when it was applied, rounded up to the hour"),
     Column("width", Integer, nullable=False, comment="seconds"),
     *sketch_columns(),
+    Index("ix_pane_history_known_at", "known_at", postgresql_using="brin"),
     comment="what was added to panes and when: the state known at T is the sum where known_at <= T",
 )
 
