@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from monitor.alerting.conduct import Severity
 from monitor.alerting.transition import Reason
@@ -98,6 +99,10 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
         return (self.end_at - self.start_at) / WEEK
 
 
-def to_json(report: Backtest) -> bytes:
-    """The report as JSON, UTF-8."""
-    return msgspec.json.encode(report)
+class _Compared(Backtest, frozen=True, kw_only=True, omit_defaults=True):
+    against: Backtest | None = None
+
+
+def to_json(report: Backtest, against: Backtest | None = None) -> bytes:
+    """The report as JSON, UTF-8, with that of other rules under `against`."""
+    return msgspec.json.encode(_Compared(**structs.asdict(report), against=against))

@@ -8,6 +8,7 @@ import typer
 
 from monitor.cli import (
     alerts,
+    backtest,
     config,
     context,
     db,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 
 alerts.register(app)
+backtest.register(app)
 config.register(app)
 db.register(app)
 dead_letters.register(app)

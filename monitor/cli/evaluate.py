@@ -55,8 +55,7 @@ def evaluate(
 
 def evaluation_of(settings: "Settings") -> "Evaluation":
     """What is evaluated, and how."""
-    from monitor.config.values import windows
-    from monitor.drift.watches import Rules
+    from monitor.config.values import detector_rules, windows
     from monitor.workers.standing import Evaluation
 
     return Evaluation(
@@ -65,12 +64,7 @@ def evaluation_of(settings: "Settings") -> "Evaluation":
         every=settings.windows.evaluate_every,
         reading=reading_settings(settings),
         main_signal=settings.events.main_signal,
-        drift=Rules(
-            false_pages_per_year=settings.drift.false_pages_per_year,
-            false_warnings_per_year=settings.drift.false_warnings_per_year,
-            baseline_labels=settings.drift.baseline_labels,
-            tolerance=settings.drift.tolerance,
-        ),
+        drift=detector_rules(settings),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whole files -> one sketch a series, by the service's own decoding, join and sums."""
+"""Whole files -> one sketch a series, or the history of all, by the service's own decoding, join and sums."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,7 @@ from monitor.files.rows import BadRow, Told
 from monitor.files.slices import Slices
 from monitor.rolling.arrivals import IsPrimary
 from monitor.rolling.bound import SeriesBound
+from monitor.rolling.history import History
 from monitor.rolling.panes import EVERYTHING
 from monitor.rolling.rendezvous import Joined, Rendezvous, WholeSeries, whole_series
 from monitor.rolling.segments import SegmentScheme, SeriesName, segment_text
@@ -64,24 +65,40 @@ def measure_events(
     files: tuple[Source, Source], reader: Reader, wanted: Wanted, now: datetime, *, told: Told, rejections: Rejections
 ) -> Measured:
     """Join a file of predictions with a file of labels. The order of rows decides only between equal ids."""
-    rules, scheme = reader.rules, _with_crosses(reader.scheme, wanted.slices)
+    meeting, latest = _met(files, reader, wanted.slices, now, told=told, rejections=rejections)
+    joined = meeting.join()
+    found = whole_series(joined, reader.rules.main_signal)
+    return Measured(
+        series={name: found[name] for name in sorted(found, key=_place) if wanted.takes(name)},
+        input=_input(joined, rejections),
+        latest_at=_EPOCH + timedelta(microseconds=latest) if latest else None,
+    )
+
+
+def read_history(
+    files: tuple[Source, Source], reader: Reader, slices: Slices, now: datetime, *, told: Told, rejections: Rejections
+) -> History:
+    """What became known when, by the times in a file of predictions and in a file of labels."""
+    meeting, _ = _met(files, reader, slices, now, told=told, rejections=rejections)
+    return meeting.history()
+
+
+def _met(
+    files: tuple[Source, Source], reader: Reader, slices: Slices, now: datetime, *, told: Told, rejections: Rejections
+) -> tuple[Rendezvous, int]:
+    """All events of both files, and the latest time among them in microseconds."""
+    rules, scheme = reader.rules, _with_crosses(reader.scheme, slices)
     meeting = Rendezvous(scheme, reader.bound, reader.is_primary, rules.id_scope)
     predicted, labelled = files
     latest = 0
-    fields = prediction_fields(rules, scheme, wanted.slices.dimensions)
+    fields = prediction_fields(rules, scheme, slices.dimensions)
     for run in _kept(predicted, predictions(predicted, rules, fields, now, told), rejections):
         meeting.add_predictions(run)
         latest = max(latest, max((each.predicted_at for each in run), default=0))
     for labelled_run in _kept(labelled, labels(labelled, rules, now, told), rejections):
         meeting.add_labels(labelled_run)
         latest = max(latest, max((each.labelled_at for each in labelled_run), default=0))
-    joined = meeting.join()
-    found = whole_series(joined, rules.main_signal)
-    return Measured(
-        series={name: found[name] for name in sorted(found, key=_place) if wanted.takes(name)},
-        input=_input(joined, rejections),
-        latest_at=_EPOCH + timedelta(microseconds=latest) if latest else None,
-    )
+    return meeting, latest
 
 
 def _with_crosses(scheme: SegmentScheme, slices: Slices) -> SegmentScheme:
