@@ -55,7 +55,8 @@ def evaluate(
 
 def evaluation_of(settings: "Settings") -> "Evaluation":
     """What is evaluated, and how."""
-    from monitor.config.values import detector_rules, windows
+    from monitor.config.detectors import detector_rules
+    from monitor.config.values import windows
     from monitor.workers.standing import Evaluation
 
     return Evaluation(

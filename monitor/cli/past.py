@@ -78,7 +78,8 @@ def settings_of(asked: Asked) -> "Settings":
 def setting_of(settings: "Settings") -> "Setting":
     """How the service is set up."""
     from monitor.backtest.replay import Setting
-    from monitor.config.values import detector_rules, reading_settings, windows
+    from monitor.config.detectors import detector_rules
+    from monitor.config.values import reading_settings, windows
 
     return Setting(
         windows=windows(settings),

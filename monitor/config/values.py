@@ -7,7 +7,6 @@ from monitor.calibration.cells import Edges
 from monitor.calibration.reading import ReadingSettings
 from monitor.config.sections import Settings
 from monitor.config.thresholds import high_from
-from monitor.drift.watches import Rules
 from monitor.events.mapping import FieldMapping, MessageKind, field_mapping
 from monitor.events.rules import EventRules
 from monitor.forms.kinds import Section
@@ -74,17 +73,6 @@ def reading_settings(settings: Settings, bins: int | None = None, edges: Edges |
         edges=readings.edges if edges is None else edges,
         confidence_level=readings.confidence_level,
         min_labels=readings.min_labels,
-    )
-
-
-def detector_rules(settings: Settings) -> Rules:
-    """How series are watched by the detectors."""
-    drift = settings.drift
-    return Rules(
-        false_pages_per_year=drift.false_pages_per_year,
-        false_warnings_per_year=drift.false_warnings_per_year,
-        baseline_labels=drift.baseline_labels,
-        tolerance=drift.tolerance,
     )
 
 
