@@ -12,6 +12,8 @@ BENCHES = {
     "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
+    "backtest": ("bench.backtest", "rules judged hourly over months, against reading raw rows at each step"),
+    "lifeeval": ("bench.lifeeval", "the rules that ship on real answers; writes docs/backtest-on-real-answers.md"),
     "demo": ("bench.demo", "drift detectors on the demo's traffic, many seeds; writes docs/drift-in-the-demo.md"),
     "outbox": ("bench.outbox", "notices a second to a receiver; a channel beside a flood on another one"),
     "faults": ("bench.faults", "the outbox through errors, deaths and outages: told, twice, in order"),

@@ -1,6 +1,6 @@
 """The detectors, fed as the leader feeds them: once an hour every mature pane that has settled, as it is known then."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -13,25 +13,33 @@ from monitor.calibration.sketch import Row
 from monitor.drift.alarms import Alarm, Tier
 from monitor.drift.budget import alphas
 from monitor.drift.detectors import Limits
-from monitor.drift.watches import Pane, Rules, Taken, Watch, Watching, anew, feed
+from monitor.drift.state import NOTHING_FED
+from monitor.drift.watches import Pane, Rules, Watch, Watching, anew, feed
 from monitor.rolling.history import Known
 from monitor.rolling.maturity import is_settled, mature_hour
 from monitor.rolling.panes import start_of
+from monitor.rolling.segments import SeriesName
 from monitor.rolling.stacks import (
     Ints,
     Stack,
+    by_number,
     defective,
     no_sketches,
     numbers_of,
     part,
     plus,
-    regrouped,
     series_of,
     sketches,
 )
 
 KEPT_HOURS: Final = 35 * 24
 """A pane that had no label for so long after it became mature is not waited for any more: that bounds the memory."""
+
+
+_UNSEEN: Final = NOTHING_FED - 1
+"""Stands for the last pane fed of a series that is not there yet,"""
+_UNWATCHED: Final = np.iinfo(np.int64).max
+"""and of one that is never fed."""
 
 
 @dataclass(slots=True)
@@ -68,9 +76,10 @@ class _Raised:
 class Watched:
     """Every series that the detectors watch, by its number, from the first hour of history on."""
 
-    def __init__(self, series: Iterable[int], rules: Rules, maturity: timedelta) -> None:
-        """`series`: those that would be watched once they are seen."""
-        self._watched = frozenset(series)
+    def __init__(self, series: Mapping[int, SeriesName], rules: Rules, maturity: timedelta) -> None:
+        """`series`: all that there will be; those of the primary labels are watched once they are seen."""
+        self._until = np.full(max(series, default=-1) + 1, _UNWATCHED)
+        self._until[[number for number, name in series.items() if not name.source_group]] = _UNSEEN
         self._rules, self._maturity = rules, maturity
         self._watches: dict[int, Watch] = {}
         self._waiting: dict[int, _Waiting] = {}
@@ -78,9 +87,9 @@ class Watched:
 
     def advance(self, known: Known) -> list[Alarm]:
         """Take what became known by the hour, feed what may be fed then; the alarms, by the number of their series."""
-        self._take(known)
         if self._rules.is_off:
             return []
+        self._take(known)
         panes = self._settled(known.hour)
         if not panes:
             return []
@@ -89,6 +98,7 @@ class Watched:
         given = [self._watches[one] for one in due]
         fed = feed(given, [panes[one] for one in due], limits, self._rules.baseline_labels)
         self._watches.update(zip(due, fed.watches, strict=True))
+        self._until[due] = [watch.taken.until for watch in fed.watches]
         alarms = [replace(alarm, series=due[alarm.series]) for alarm in fed.alarms]
         for alarm in alarms:
             self._raised[alarm.series, alarm.tier] = _Raised(alarm)
@@ -118,20 +128,13 @@ class Watched:
         )
 
     def _take(self, known: Known) -> None:
-        changes = known.changes
-        hours, series = numbers_of(changes.keys), series_of(changes.keys)
-        new = [one for one in np.unique(series).tolist() if one in self._watched]
-        for one in new:
-            self._watches.setdefault(one, anew())
-        until = np.array([self._taken(one).until for one in series.tolist()], np.int64)
-        unfed = np.isin(series, new) & (hours > until)
-        for hour in np.unique(hours[unfed]).tolist():
-            change = regrouped(changes, unfed & (hours == hour), series)
+        series = series_of(known.changes.keys)
+        for one in np.unique(series[self._until[series] == _UNSEEN]).tolist():
+            self._watches[one] = anew()
+            self._until[one] = NOTHING_FED
+        unfed = self._until[series] < numbers_of(known.changes.keys)
+        for hour, change in by_number(known.changes if unfed.all() else part(known.changes, unfed)):
             self._waiting.setdefault(hour, _Waiting()).parts.append((known.hour, change))
-
-    def _taken(self, series: int) -> Taken:
-        watch = self._watches.get(series)
-        return Taken() if watch is None else watch.taken
 
     def _limits(self, due: list[int]) -> Limits:
         """The share of each series in the budgets, which every watched series has a part in."""

@@ -21,7 +21,6 @@ from monitor.backtest.report import SCHEMA, WEEK, Backtest, Insufficient, OnsetR
 from monitor.backtest.selected import Selected, selected
 from monitor.backtest.stretches import EVER, HeldSketches, HeldTallies, Sliding
 from monitor.backtest.trail import Trail, firing_time
-from monitor.calibration.cells import Int64Array
 from monitor.calibration.reading import ReadingSettings
 from monitor.calibration.sketch import Row
 from monitor.calibration.tallies import Layout
@@ -30,7 +29,7 @@ from monitor.errors import BadInput
 from monitor.rolling.history import Known
 from monitor.rolling.panes import HOUR, hour_after, hour_of, start_of
 from monitor.rolling.segments import SeriesName
-from monitor.rolling.stacks import Stack, no_sketches, series_of
+from monitor.rolling.stacks import no_sketches, series_of
 from monitor.rolling.windows import Window
 
 NOWHERE: Final = "nowhere"
@@ -127,7 +126,7 @@ class Replay:
         self._newest_label: dict[str, int] = {}
         self._models = [name.model for name in series.values()]
         self._watched = Watched(
-            (number for number, name in series.items() if not name.source_group),
+            series,
             setting.drift if any(trial.selected.of_alarms for trial in self._trials) else Rules(0, 0),
             setting.maturity,
         )
@@ -174,13 +173,13 @@ class Replay:
 
     def _note(self, known: Known) -> None:
         """Which series there are by now, and which models got a label."""
-        self._seen[self._rows(known.changes)] = True
-        labelled = np.unique(known.changes.rows[known.changes.sums[Row.N] > 0])
-        for row in np.searchsorted(self._numbers, np.unique(series_of(known.changes.keys[labelled]))).tolist():
+        changes = known.changes
+        rows = np.searchsorted(self._numbers, series_of(changes.keys))
+        self._seen[rows] = True
+        labelled = np.zeros(len(self._seen), np.bool_)
+        labelled[rows[changes.rows[changes.sums[Row.N] > 0]]] = True
+        for row in np.flatnonzero(labelled).tolist():
             self._newest_label[self._models[row]] = known.hour
-
-    def _rows(self, changes: Stack) -> Int64Array:
-        return np.searchsorted(self._numbers, np.unique(series_of(changes.keys)))
 
     def _is_within(self, hour: int) -> bool:
         return self._period.start_at is None or start_of(hour) >= self._period.start_at

@@ -16,7 +16,20 @@ from monitor.calibration.cells import Int16Array, Int64Array
 from monitor.calibration.tallies import Layout, Tallies
 from monitor.rolling.maturity import mature_hour
 from monitor.rolling.panes import BEGINNING, Span, start_of
-from monitor.rolling.stacks import Ints, Stack, negative, no_sketches, numbers_of, part, plus, regrouped, series_of
+from monitor.rolling.stacks import (
+    Ints,
+    Mask,
+    Stack,
+    by_number,
+    code,
+    negative,
+    no_sketches,
+    numbers_of,
+    part,
+    plus,
+    regrouped,
+    series_of,
+)
 
 AHEAD: Final = 3
 """Hours by which a prediction may be ahead of the hour in which it became known; later ones wait until they are not."""
@@ -127,13 +140,18 @@ class HeldTallies:
 
     def take(self, changes: Stack, oldest: int, spans: Sequence[tuple[Stretch, Span]]) -> None:
         row, pane, cells, sums = self._entries(changes)
-        kept = pane >= oldest
-        places = (pane[kept] % self._depth) * self._ring.shape[1] + row[kept]
-        ring = self._ring.reshape(-1, self._layout.width)
-        tallies.add(ring, self._layout, places, cells[kept], sums[:, kept])
+        ring, place = self._ring.reshape(-1, self._layout.width), (pane % self._depth) * self._ring.shape[1] + row
+        self._add(ring, pane >= oldest, place, cells, sums)
         for stretch, span in spans:
             inside = (pane >= span.start_hour) & (pane < span.end_hour)
-            tallies.add(self._tables[stretch], self._layout, row[inside], cells[inside], sums[:, inside])
+            self._add(self._tables[stretch], inside, row, cells, sums)
+
+    def _add(self, table: Int64Array, taken: Mask, row: Int64Array, cells: Int16Array, sums: Int64Array) -> None:
+        """Add the taken cells: mostly all of them, or none."""
+        if taken.all():
+            tallies.add(table, self._layout, row, cells, sums)
+        elif taken.any():
+            tallies.add(table, self._layout, row[taken], cells[taken], sums[:, taken])
 
     def _entries(self, changes: Stack) -> tuple[Int64Array, Int64Array, Int16Array, Int64Array]:
         """Row, pane, cell (t,) and sums (12, t) of every cell of these series."""
@@ -171,8 +189,8 @@ class HeldSketches:
     def take(self, changes: Stack, oldest: int, spans: Sequence[tuple[Stretch, Span]]) -> None:
         row, pane = _found(self._row_of, series_of(changes.keys)), numbers_of(changes.keys)
         ours = row >= 0
-        for hour in np.unique(pane[ours & (pane >= oldest)]).tolist():
-            change = regrouped(changes, ours & (pane == hour), row)
+        kept = ours & (pane >= oldest)
+        for hour, change in by_number(regrouped(changes, kept, code(row, pane))):
             self._panes[hour] = plus(self._panes[hour], change) if hour in self._panes else change
         for stretch, span in spans:
             inside = ours & (pane >= span.start_hour) & (pane < span.end_hour)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.bins import Bins
+from monitor.calibration.bins import Bins, run_starts
 from monitor.calibration.cells import (
     UNIT,
     Edges,
@@ -55,17 +55,27 @@ class Layout:
 
 def add(table: Int64Array, layout: Layout, rows: Int64Array, cells: Int16Array, sums: Int64Array) -> None:
     """Add signed sums to the rows (t,) of a table (R, width), in place: cells (t,) with sums (12, t) as in a sketch."""
-    flat = table.reshape(-1)
-    start, after = rows * layout.width, len(_BINNED) * layout.count
-    in_bin = start + bin_of_cells(layout.count, layout.edges)[cells]
+    if not len(cells):
+        return
+    flat, after = table.reshape(-1), len(_BINNED) * layout.count
+    # Cells that come in order make runs of one bin, and of one row: what is added up first need not be found again.
+    in_bin = rows * layout.width + bin_of_cells(layout.count, layout.edges)[cells]
+    runs = run_starts(in_bin)
+    place = in_bin[runs]
     for number, row in enumerate(_BINNED):
-        np.add.at(flat, in_bin + number * layout.count, sums[row])
-    confident = at_or_above(CONFIDENT)[cells]
-    np.add.at(flat, start + after, sums[Row.CY])
-    np.add.at(flat, start + after + 1, sums[Row.N_PRED])
-    np.add.at(flat, start[~confident] + after + 2, sums[Row.N_PRED, ~confident])
-    np.add.at(flat, start[confident] + after + 3, sums[Row.N, confident])
-    np.add.at(flat, start[confident] + after + 4, sums[Row.Y, confident])
+        np.add.at(flat, place + number * layout.count, np.add.reduceat(sums[row], runs))
+    runs = run_starts(rows)
+    start, confident = rows[runs] * layout.width + after, at_or_above(CONFIDENT)[cells]
+    predictions, none = sums[Row.N_PRED], np.int64(0)
+    more = (
+        sums[Row.CY],
+        predictions,
+        np.where(confident, none, predictions),
+        np.where(confident, sums[Row.N], none),
+        np.where(confident, sums[Row.Y], none),
+    )
+    for number, values in enumerate(more):
+        np.add.at(flat, start + number, np.add.reduceat(values, runs))
 
 
 @dataclass(frozen=True, eq=False)

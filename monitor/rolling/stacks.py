@@ -6,6 +6,7 @@ sums. Everything here is exact integer arithmetic, as in `monitor.calibration.sk
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -157,6 +158,36 @@ def regrouped(stack: Stack, taken: Mask, keys: Ints) -> Stack:
 def part(stack: Stack, taken: Mask) -> Stack:
     """The sketches where `taken`, bool[m]."""
     return regrouped(stack, taken, stack.keys)
+
+
+def by_number(stack: Stack) -> Iterator[tuple[int, Stack]]:
+    """Of keys made by `code`, each number in ascending order with the stack of its sketches, by series."""
+    order = np.lexsort([stack.keys, numbers_of(stack.keys)])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    keys, (rows, cells, sums) = stack.keys[order], _moved(place[stack.rows], stack.cells, stack.sums)
+    delays = _moved(place[stack.delay_rows], stack.delay_buckets, stack.delay_sums)
+    numbers, starts = np.unique(numbers_of(keys), return_index=True)
+    for number, (start, stop) in zip(numbers.tolist(), pairwise([*starts.tolist(), len(keys)]), strict=True):
+        inside, delayed = (slice(*np.searchsorted(each, [start, stop])) for each in (rows, delays[0]))
+        yield (
+            number,
+            Stack(
+                series_of(keys[start:stop]),
+                rows[inside] - start,
+                cells[inside],
+                sums[:, inside],
+                delays[0][delayed] - start,
+                delays[1][delayed],
+                delays[2][:, delayed],
+            ),
+        )
+
+
+def _moved(rows: Ints, minor: Shorts, values: Ints) -> tuple[Ints, Shorts, Ints]:
+    """The columns in ascending order of their rows."""
+    order = np.argsort(rows, kind="stable")
+    return rows[order], minor[order], values[:, order]
 
 
 def pieces(stack: Stack, size: int) -> Iterator[Stack]:
