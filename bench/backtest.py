@@ -126,7 +126,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 
 def changes_of(rows: Rows, hour: int) -> Stack:
-    """What became known of them by an hour and not before: predictions an hour after their own, labels when they say."""
+    """What became known of them by an hour and not before: a prediction an hour after its own, a label when it says."""
     keys, cells, sums = [], [], []
     for taken, predicted in ((rows.known == hour, False), (rows.pane == hour - 1, True)):
         outcome = np.full(int(taken.sum()), np.nan) if predicted else rows.outcome[taken]

@@ -2,15 +2,15 @@
 
     python -m bench lifeeval [--write]
 
-Each model's answers of the LifeEval study are drawn at random, with repetition, 20 an hour; four in five get a label, in
-12 hours on average. Twice: with the confidences as stated (all eleven models are miscalibrated), and recalibrated, each
-confidence replaced by how often the model is right there. With drift, right answers become wrong from day 40 on, so that
-the gap of every model grows by .10.
+Each model's answers of the LifeEval study are drawn at random, with repetition, 20 an hour; four in five get a label,
+in 12 hours on average. Twice: with the confidences as stated (all eleven models are miscalibrated), and recalibrated,
+each confidence replaced by how often the model is right there. With drift, right answers become wrong from day 40 on,
+so that the gap of every model grows by .10.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -69,7 +69,7 @@ ARRANGED: Final = (
 
 def recalibrated(confidence: Floats, outcome: Floats) -> Floats:
     """Each confidence replaced by the isotonic regression of the outcomes on it."""
-    stated, place, n = np.unique(confidence, return_inverse=True, return_counts=True)
+    _, place, n = np.unique(confidence, return_inverse=True, return_counts=True)
     right = np.bincount(place, outcome) / n
     return np.asarray(isotonic_regression(right, weights=n).x[place])
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -90,7 +90,7 @@ class Looking:
             before = found[rule.name].selected if rule.name in found else {}
             found[rule.name] = Rollup(
                 rule.severity,
-                self._force.terms[rule.name],
+                replace(self._force.terms[rule.name], wait=timedelta(0), for_new_labels=0),
                 rule.rollup.when_share,
                 Counter(before) + models,
                 self._force.hushed(rule),
@@ -119,8 +119,6 @@ class Looking:
         if rule.rule.on_insufficient_data == "alert":
             beyond |= lacking
         opened = self._open.get((rule.rule.name, selected.window), set())
-        if rule.rule.rollup is not None:  # the whole's alert is judged only where some part is
-            opened = opened.union(rows[sight.seen[rows]][:1].tolist())
         for row in sorted(opened.union(rows[beyond & sight.seen[rows]].tolist())):
             yield self._look(selected, sight, row)
 

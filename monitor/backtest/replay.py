@@ -94,11 +94,11 @@ class _Trial:
 
     def judge(self, sight: Sight) -> None:
         looks = list(self._looks(sight))
-        if not looks:
+        rollups = self.looking.rollups(self.selected.of_readings, sight)
+        if not looks and not rollups:
             return
         file = self.force.file
         hushing = Hushing(sight.as_of, mute_times=file.mute_times, inhibit=file.inhibit)
-        rollups = self.looking.rollups(self.selected.of_readings, sight)
         changes = decided(looks, self.looking.standing(looks), hushing, rollups=rollups)
         self.looking.take(changes)
         self.trail.take(changes, self.force, sight.as_of)

@@ -105,7 +105,7 @@ class Tallies:
     def coverage(self) -> FloatArray:
         """(S,) the labelled share of the predictions, NaN without any."""
         predictions = self.n_predictions
-        return np.divide(self.n, predictions, out=np.full(len(predictions), np.nan), where=predictions > 0)
+        return np.asarray(np.divide(self.n, predictions, out=np.full(len(predictions), np.nan), where=predictions > 0))
 
     def of(self, rows: Int64Array) -> "Tallies":
         """Those rows."""
@@ -181,7 +181,7 @@ def _of_totals(tallies: Tallies) -> Panel:
     labels, unknown = totals[0].astype(np.float64), np.full(len(every), np.nan)
     sums = np.stack([*totals, tallies._more(0)])
     cells = np.zeros(len(every), np.int16)
-    return Panel(every, every, cells, unknown, sums, labels, totals[3] / UNIT, labels, unknown, unknown)
+    return Panel(every, every, cells, unknown, sums, labels, totals[3] / UNIT, labels)
 
 
 def _spread(known: Estimates, places: Int64Array, size: int) -> Estimates:
