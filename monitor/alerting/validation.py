@@ -19,7 +19,7 @@ from monitor.alerting.nodes import Node, Path, Place, at, descended, plain, with
 from monitor.alerting.references import references
 from monitor.alerting.rulefile import RuleFile
 from monitor.alerting.secrets import secrets
-from monitor.forms.refusals import meant, rule, shown
+from monitor.forms.refusals import first_causes, meant, rule, shown
 
 _SECRET: Final = ("_env", "_file", "url", "urls", "base_url")
 """Ends of keys whose wrong value is not repeated: it may be the secret itself."""
@@ -60,7 +60,7 @@ def _read(root: Node) -> tuple[RuleFile | None, Node, list[Mistake]]:
         try:
             return RuleFile.model_validate(plain(root)), root, mistakes
         except ValidationError as failure:
-            errors = _first_causes(failure.errors())
+            errors = first_causes(failure.errors())
         if number == 0:
             mistakes = [mistake for each in errors if (mistake := _refused(root, each)) is not None]
         for path in sorted({_culprit(root, each) for each in errors}, key=_from_the_end, reverse=True):
@@ -68,16 +68,6 @@ def _read(root: Node) -> tuple[RuleFile | None, Node, list[Mistake]]:
         if root.gone:
             break
     return None, root, mistakes
-
-
-def _first_causes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without lists that are too short only because pydantic does not count their bad values."""
-    return [
-        each
-        for each in errors
-        if each["type"] != "too_short"
-        or not any(other["loc"][: len(each["loc"])] == each["loc"] for other in errors if other is not each)
-    ]
 
 
 def _from_the_end(path: Path) -> list[tuple[bool, str, int]]:

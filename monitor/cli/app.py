@@ -30,6 +30,7 @@ from monitor.cli import (
     series,
     silence,
     status,
+    testrules,
     web,
 )
 from monitor.errors import BadInput, BadSettings, CaldriftError, Unavailable
@@ -68,6 +69,7 @@ run.register(app)
 series.register(app)
 silence.register(app)
 status.register(app)
+testrules.register(app)
 web.register(app)
 
 

@@ -26,6 +26,16 @@ _TYPES: Final = {
 _BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
+def first_causes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are too short only because pydantic does not count their bad values."""
+    return [
+        each
+        for each in errors
+        if each["type"] != "too_short"
+        or not any(other["loc"][: len(each["loc"])] == each["loc"] for other in errors if other is not each)
+    ]
+
+
 def rule(error: ErrorDetails, patterns: Mapping[str, str]) -> str:
     """What is allowed where `error` was found; `patterns` says in words what each regular expression asks for."""
     context = error.get("ctx", {})
