@@ -19,6 +19,7 @@ from monitor.cli import (
     drift,
     evaluate,
     ingest,
+    limits,
     measure,
     notify,
     offsets,
@@ -58,6 +59,7 @@ doctor.register(app)
 drift.register(app)
 evaluate.register(app)
 ingest.register(app)
+limits.register(app)
 measure.register(app)
 notify.register(app)
 offsets.register(app)

@@ -66,7 +66,7 @@ def backtest(
     with past(settings, asked) as history:
         period = period_of(history, start, every, onset)
         paths = [rules] if against is None else [rules, against]
-        report, *others = _run(settings, [_rule_file(settings, path) for path in paths], history, period)
+        report, *others = _run(settings, [rule_file(settings, path) for path in paths], history, period)
     other = others[0] if others else None
     if html is not None:
         _write_page(html, report, other, history.source)
@@ -99,7 +99,8 @@ def period_of(history: "Past", start: str | None, every: str, onset: str | None 
     )
 
 
-def _rule_file(settings: "Settings", path: Path | None) -> "RuleFile":
+def rule_file(settings: "Settings", path: Path | None) -> "RuleFile":
+    """The rules at a path, else those of the service. Raises BadSettings."""
     from monitor.config.rules import rule_book, rule_path
 
     return rule_book(settings, rule_path(settings) if path is None else path).file

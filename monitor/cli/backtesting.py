@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from monitor.alerting.kinds import limit_text
 from monitor.backtest.report import AlertSpan, Backtest, Insufficient, RuleReport
+from monitor.backtest.suggestion import Suggestion, yaml_lines, yearly_at_most
 from monitor.cli.figures import instant_words, table
 
 _WHY = (
@@ -60,6 +62,54 @@ def against_text(report: Backtest, other: Backtest, source: str, name: str) -> s
     rows.append(["all", str(report.pages), str(other.pages), *map(weekly, _weekly(report, other)), "", "", "", ""])
     head = ["rule", "pages", f"in {name}", "a week", "in it", "firing", "in it", "damped", "in it"]
     return f"{_head(report, source)}\n\n{table(head, rows, right=set(range(1, 9)))}"
+
+
+def suggestion_text(found: Sequence[Suggestion], report: Backtest, source: str, wanted: float) -> str:
+    """Of each rule a table of candidates, then the lines to paste; without a last line break."""
+    days = (report.end_at - report.start_at) / timedelta(days=1)
+    parts = [f"{_head(report, source)}\nwanted: at most {wanted:g} pages a year of each rule"]
+    if any(each.is_short for each in found):
+        least = 3 * 365 / wanted
+        parts.append(
+            f"This history is too short to tell {wanted:g} pages a year: even with none in {days:.0f} days there may be"
+            f" up to {yearly_at_most(0, report.end_at - report.start_at):.0f} a year. It takes {least:.0f} days; until"
+            " then these limits are a beginning."
+        )
+    parts += [_candidates(each) for each in found]
+    lines = [line for each in found for line in yaml_lines(each, days)]
+    none = [_named(each) for each in found if each.chosen is None]
+    if lines:
+        parts.append("\n".join(["rules:", *(f"  {line}" for line in lines)]))
+    if none:
+        parts.append(f"no limit tells seldom enough, or none could be judged: {', '.join(none)}")
+    return "\n\n".join(parts)
+
+
+def _candidates(suggestion: Suggestion) -> str:
+    rows = [
+        [
+            "->" if each is suggestion.chosen else "",
+            limit_text(each.enter),
+            limit_text(each.exit),
+            str(each.pages),
+            f"{each.yearly:.1f}",
+            f"{each.at_most:.0f}",
+            f"{each.firing:.0%}",
+            "below chance" if each.is_below_chance else "",
+        ]
+        for each in suggestion.candidates
+    ]
+    head = ["", "enter", "exit", "pages", "a year", "at most", "firing", ""]
+    judged = _count(suggestion.series, "series", "series")
+    if not suggestion.series:
+        return f"{_named(suggestion)}: no series could be judged"
+    off = "\nWith its own limits it fires much of the time: a wider limit hides that, a recalibration mends it."
+    remark = off if suggestion.is_off_now else ""
+    return f"{_named(suggestion)}, {judged} judged{remark}\n{table(head, rows, right={1, 2, 3, 4, 5, 6})}"
+
+
+def _named(suggestion: Suggestion) -> str:
+    return suggestion.rule.name + (f" of {suggestion.segment}" if suggestion.segment else "")
 
 
 def weekly(number: float) -> str:
