@@ -91,7 +91,10 @@ def fresh_database(server_dsn: str, template: str | None = None) -> Iterator[str
     """The DSN of a new database, a copy of the template where one is named; it is dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:16]}"
     with psycopg.connect(server_dsn, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        copy = f" TEMPLATE {template}" if template else ""
+        if template and admin.info.server_version >= 150_000:
+            copy += " STRATEGY FILE_COPY"  # all that 14 knows; a fifth of the time that later ones take to log pages
+        admin.execute(f"CREATE DATABASE {name}{copy}")
     try:
         yield with_database(server_dsn, name)
     finally:
