@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+from msgspec import structs
+
 from monitor.alerting import notice as notices
 from monitor.alerting import wording
 from monitor.alerting.alert import Alert
@@ -24,7 +26,7 @@ _KINDS: Final[dict[Announcing, notices.Kind]] = {
     "reminder": "reminder",
     "closed": "resolved",
 }
-MOVED: Final = "told elsewhere from now on: the route groups alerts in another way"
+MOVED: Final = "told elsewhere from now on: the route has changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +41,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """An incident after a round, and what is to be told of it now, if anything."""
+    """An incident after a round, and what is to be told of it now, if anything, to which channels."""
 
     told: Told
     notice: notices.Notice | None = None
     kind: Announcing | None = None
+    channels: tuple[str, ...] = ()
 
 
 Letters = dict[str, list[tuple[str, News]]]
@@ -56,7 +59,7 @@ def addressed(
     """What is to be said to which incident, and those of them that may be new.
 
     An end goes to the incident that knows of the alert. Where the route groups in another way than before, what fires
-    ends in its old incident, and begins in the new one.
+    ends in its old incident, and begins in the new one; while it is hushed it stays where it is known.
     """
     letters: Letters = {}
     fresh: dict[str, Told] = {}
@@ -79,8 +82,10 @@ def addressed(
             knows.pop(name, None)
     for name, key in knows.items():
         alert = alerts.get(UUID(name))
-        group = None if alert is None else force.group(alert)
-        if alert is not None and group is not None and force.key(alert.rule, group) != key:
+        if alert is None or alert.hushed is not None:
+            continue
+        group = force.group(alert)
+        if group is not None and force.key(alert.rule, group) != key:
             letters.setdefault(key, []).append((name, "resolved"))
             begin(alert)
     return letters, fresh
@@ -93,22 +98,51 @@ def told(
     force: Force,
     now: datetime,
 ) -> list[Telling]:
-    """The incidents after what was said to them, with the notices that are due. `known`: those of all the letters.
+    """The incidents after what was said to them, with the notices that are due. `known`: those of all the letters, and
+    all that are open.
 
-    `alerts`: every alert that an incident knows of. A rule that is gone tells its end.
+    `alerts`: every alert that an incident knows of. A rule that is gone tells its end. Where a route has other channels
+    than before, those that it has no longer are told an end, and those that are new what fires.
     """
     tellings = []
-    for key, said in letters.items():
-        before = known[key]
-        after, announcement = announced(before.incident, said, force.terms.get(before.rule, Terms()))
+    for key, before in known.items():
+        said = letters.get(key, [])
+        terms = force.terms.get(before.rule, Terms())
+        after, announcement = announced(before.incident, said, terms)
         route = force.route(before.rule)
-        channels = before.channels if before.incident.firing or route is None else route.notify
-        kept = replace(before, incident=after, channels=channels)
-        if announcement is None:
+        was = before.channels if before.incident.firing or route is None else route.notify
+        now_told = was if route is None or not _may_move(after, alerts) else route.notify
+        kept = replace(before, incident=after, channels=now_told)
+        if announcement is not None:
+            stay = was if announcement.kind == "closed" else tuple(name for name in was if name in now_told)
+            notice = _notice(kept, announcement, alerts, force, now)
+            tellings.append(Telling(kept, notice, announcement.kind, stay))
+        elif said or set(now_told) != set(was):
             tellings.append(Telling(kept))
-        else:
-            tellings.append(Telling(kept, _notice(kept, announcement, alerts, force, now), announcement.kind))
+        left = tuple(name for name in was if name not in now_told and name in force.file.channels)
+        joined = tuple(name for name in now_told if name not in was)
+        moves: list[tuple[Announcing, tuple[str, ...]]] = [("closed", left if terms.send_resolved else ())]
+        moves.append(("opened", joined))
+        for kind, channels in moves:
+            if channels:
+                kept, announcement = _repeated(kept, before.incident.firing, kind)
+                tellings.append(Telling(kept, _notice(kept, announcement, alerts, force, now), kind, channels))
     return tellings
+
+
+def _may_move(incident: Incident, alerts: Mapping[UUID, Alert]) -> bool:
+    """Whether others may be told of what fires: of something at least that is hushed for nobody."""
+    found = [alerts.get(UUID(name)) for name in incident.firing]
+    return any(alert is not None and alert.hushed is None for alert in found)
+
+
+def _repeated(kept: Told, were_firing: tuple[str, ...], kind: Announcing) -> tuple[Told, Announcement]:
+    """What is said of an incident that goes on to channels for which it ends, or begins."""
+    incident = structs.replace(kept.incident, order=kept.incident.order + 1)
+    firing = incident.firing if kind == "opened" else ()
+    resolved = () if kind == "opened" else tuple(sorted({*were_firing, *incident.firing}))
+    said = Announcement(incident.key, incident.order, kind, firing, resolved, firing)
+    return replace(kept, incident=incident), said
 
 
 def _notice(

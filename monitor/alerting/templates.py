@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, get_type_hints
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from monitor.forms import durations
@@ -102,7 +102,13 @@ def environment() -> ImmutableSandboxedEnvironment:
 def render(text: str, alert: AlertFields, summary: str | None = None) -> str:
     """The text of one alert; `summary` is for `templates` only. Raises jinja2.TemplateError, or what filters raise."""
     values: dict[str, Any] = {each.name: getattr(alert, each.name) for each in fields(alert)}
-    return environment().from_string(text).render(values if summary is None else {**values, SUMMARY: summary})
+    return _compiled(text).render(values if summary is None else {**values, SUMMARY: summary})
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> Template:
+    """To compile takes longer than to render, and thousands of alerts share their templates."""
+    return environment().from_string(text)
 
 
 def mistakes(text: str, *, summary: bool) -> Iterator[str]:

@@ -60,7 +60,7 @@ def write_tellings(
     queued = 0
     for telling in tellings:
         _write(connection, telling, now)
-        channels = [name for name in telling.told.channels if _takes(force, name, telling)]
+        channels = [name for name in telling.channels if _takes(force, name, telling)]
         if telling.notice is None or telling.kind is None:
             continue
         queued += 1

@@ -38,10 +38,15 @@ def carry_out(
     changes = decided(looks, alerts, hushing, rollups=rollups)
     write_changes(connection, changes, now)
     add_counts(connection, {f"alerts_{what}": n for what, n in counted(changes).items()})
-    if regroup or any(change.decision.notice is not None for change in changes):
+    if regroup or any(change.decision.notice is not None or _is_hushed_no_longer(change) for change in changes):
         known = {told.incident.key: told for told in read_open_incidents(connection)}
         after = {**alerts, **{change.after.id: change.after for change in changes}}
         letters, fresh = addressed(changes, known.values(), after, force)
         known = fresh | known | read_incidents(connection, sorted(letters.keys() - known.keys()))
         write_tellings(connection, told(letters, known, after, force, now), force, now, rate)
     return changes
+
+
+def _is_hushed_no_longer(change: Change) -> bool:
+    """Whether what was left as it was while the alert was hushed may now be told elsewhere."""
+    return change.before is not None and change.before.hushed is not None and change.after.hushed is None

@@ -349,6 +349,24 @@ def test_a_route_that_groups_in_another_way_closes_the_old_incident_and_opens_ne
     assert service.rows("SELECT count(*) FROM incident WHERE firing > 0") == [(0,)]
 
 
+def test_a_route_to_other_channels_ends_an_open_incident_at_the_old_ones_and_begins_it_at_the_new(
+    connection: Connection,
+) -> None:
+    service = Service(connection, gap() + "  third: {kind: webhook, url: 'http://127.0.0.1:1/'}\n")
+    service.live(6, CALM)
+    service.live(4, DRIFT)
+    service.rules = service.rules.replace("[hook, other]", "[other, third]")
+    service.restart()
+    service.live(1, DRIFT)
+    service.live(12, CALM)
+    assert service.rows(
+        "SELECT d.channel, array_agg(n.kind ORDER BY n.ord) FROM delivery AS d JOIN notice AS n ON n.id = d.notice"
+        " WHERE n.kind <> 'reminder' GROUP BY d.channel ORDER BY d.channel"
+    ) == [("hook", ["fired", "resolved"]), ("other", ["fired", "resolved"]), ("third", ["fired", "resolved"])]
+    assert service.notices()[1].alerts[0].remark == "told elsewhere from now on: the route has changed"
+    assert service.rows("SELECT channels, firing FROM incident") == [(["other", "third"], 0)]
+
+
 def test_while_one_alert_says_it_all_the_others_are_hushed(connection: Connection) -> None:
     other = GAP.format(name="Whole", segment="").replace("rules:\n", "").replace("for: 2h", "for: 0s")
     more = other + "inhibit: [{when: {rule: Whole}, mute: {rule: Gap}}]\n"
