@@ -1,9 +1,10 @@
 """The demo's traffic: a process that publishes to Kafka and knows nothing else of the service.
 
-A month of history goes in at once; then messages go out when they are due by the demo's clock, and after a while one
-segment of one model is right less often than before.
+A month of history goes in at once; then messages go out when they are due by the demo's clock. After a while one
+segment of one model is right less often than before, and some time later it is well again.
 """
 
+import contextlib
 import heapq
 import os
 import select
@@ -27,6 +28,9 @@ TICK_SECONDS: Final = 0.1
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+BEGINS: Final = "drift begins: risk-scorer is wrong more often in French than it says"
+ENDS: Final = "drift ends: risk-scorer is right in French as often as it says again"
+
 
 @dataclass(frozen=True, slots=True)
 class TrafficSettings:
@@ -43,10 +47,15 @@ class TrafficSettings:
     history_days: float = 30.0
     per_second: float = 120.0
     drift_after_seconds: float = 30.0
+    drift_seconds: float = 180.0
 
     def now_us(self, wall_at: datetime) -> int:
         """The clock's instant in microseconds since 1970."""
         return (self.epoch_at + (wall_at - self.started_at) * self.rate - EPOCH) // MICROSECOND
+
+    def drifts(self, live_seconds: float) -> bool:
+        """Whether the drifting segment is wrong more often so long after the live traffic began."""
+        return 0.0 <= live_seconds - self.drift_after_seconds < self.drift_seconds
 
 
 @dataclass(slots=True)
@@ -94,10 +103,10 @@ def publish(publisher: Publisher, settings: TrafficSettings, due: Iterable[Due])
     return n
 
 
-def run(settings: TrafficSettings, stopped: Callable[[float], bool]) -> None:
+def run(settings: TrafficSettings, stopped: Callable[[float], bool], say: Callable[[str], None]) -> None:
     """Publish the history, then live traffic until `stopped`, which waits some seconds, is true.
 
-    A broker that is away is waited for.
+    `say` hears when the drift begins and when it ends. A broker that is away is waited for.
     """
     simulation = Simulation(settings)
     sent_us = settings.now_us(datetime.now(UTC))
@@ -106,15 +115,24 @@ def run(settings: TrafficSettings, stopped: Callable[[float], bool]) -> None:
         publish(publisher, settings, simulation.due(sent_us))
         publisher.flush()
         live_since = time.monotonic()
+        drifted = False
         while not stopped(TICK_SECONDS):
             now_us = settings.now_us(datetime.now(UTC))
-            drifted = time.monotonic() - live_since >= settings.drift_after_seconds
+            if settings.drifts(time.monotonic() - live_since) != drifted:
+                drifted = not drifted
+                say(BEGINS if drifted else ENDS)
             simulation.put_live(sent_us, now_us, drifted=drifted)
             sent_us = now_us
             try:
                 publish(publisher, settings, simulation.due(now_us))
             except Unavailable as failure:
                 print(f"traffic: {failure}", file=sys.stderr)  # noqa: T201 - a process of its own
+
+
+def _say(text: str) -> None:
+    """A line for whoever watches the demo, if anybody still does."""
+    with contextlib.suppress(BrokenPipeError):
+        print(f"{datetime.now(UTC):%H:%M:%S} UTC  {text}", flush=True)  # noqa: T201 - a process of its own
 
 
 def main(document: str) -> None:
@@ -131,7 +149,7 @@ def main(document: str) -> None:
         """Whether a signal came or standard input ended, which nobody writes to, within so many seconds."""
         return bool(select.select([0, signalled], [], [], seconds)[0])
 
-    run(settings, stopped)
+    run(settings, stopped, _say)
 
 
 if __name__ == "__main__":

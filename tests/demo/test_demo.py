@@ -2,21 +2,24 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from monitor.demo.embedded import is_owned
 from tests.embedded import private_folder
+from tests.notify.receivers import Reply, receiving
 
 COMMAND = [sys.executable, "-P", "-m", "monitor.cli.app"]
 READY_SECONDS = 120.0
@@ -29,6 +32,7 @@ class Demo:
     process: subprocess.Popen[str]
     temporary: Path
     web: str = ""
+    receivers: str = ""
 
     @property
     def folder(self) -> Path:
@@ -41,7 +45,28 @@ class Demo:
         line = self.process.stdout.readline()
         assert line, "the demo ended before it was ready"
         self.web = line.split()[0]
+        self.receivers = self.process.stdout.readline().split()[0]
         return line
+
+    def wait_until_said(self, words: str) -> None:
+        """The demo's next line says so."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert words in line
+
+    def received(self) -> dict[str, Any]:
+        """What the stand-ins for Slack and PagerDuty were told."""
+        with urllib.request.urlopen(f"{self.receivers}/received.json", timeout=30) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+    def wait_until_received(self, is_there: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
+        """What they were told, once that is there."""
+        deadline = time.monotonic() + seconds
+        while not is_there(found := self.received()):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.5)
+        return found
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(f"{self.web}{path}", timeout=30) as answer:
@@ -153,6 +178,56 @@ def test_a_demo_stopped_while_it_starts_leaves_nothing_either() -> None:
         assert list(temporary.iterdir()) == []
 
 
+def about(rule: str, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Slack's messages of incidents of the rule."""
+    return [message for message in found["slack"] if f"rule={rule}" in json.dumps(message["blocks"])]
+
+
+@pytest.mark.timeout(600)
+def test_slack_and_pagerduty_are_told_of_the_drift_with_evidence_and_picture_and_of_its_end() -> None:
+    story = ("--per-second", "120", "--drift-after", "5", "--drift-seconds", "60")
+    with (
+        private_folder() as temporary,
+        receiving(lambda _seen: Reply(200, b"ok")) as real_slack,
+        running_demo(temporary, *story, "--slack-webhook", f"{real_slack.url}/T0/secret") as demo,
+    ):
+        demo.wait_until_ready()
+        demo.wait_until_said("drift begins")
+        fired = demo.wait_until_received(
+            lambda found: any(one["replies"] for one in about("OverConfident", found)), 150.0
+        )
+        [message] = about("OverConfident", fired)
+        assert message["text"].startswith("FIRING")
+        assert re.search(r"signed_gap 0\.\d+ \(0\.\d+ to 0\.\d+\), n \d+, limit 0\.100", json.dumps(message["blocks"]))
+        with urllib.request.urlopen(demo.receivers + message["replies"][0]["picture"], timeout=30) as picture:
+            assert picture.read().startswith(b"\x89PNG")
+        [incident] = fired["pagerduty"]["incidents"]
+        assert incident["resolved_at"] is None
+        payload = incident["events"][0]["payload"]
+        assert payload["custom_details"]["alerts"][0]["evidence"].startswith("signed_gap 0.")
+        link = payload["custom_details"]["alerts"][0]["link"]
+        assert link.startswith(demo.web)
+        assert "OverConfident" in demo.get(link.removeprefix(demo.web))
+
+        demo.wait_until_said("drift ends")
+        over = demo.wait_until_received(
+            lambda found: (
+                found["pagerduty"]["incidents"][0]["resolved_at"] is not None
+                and about("OverConfident", found)[0]["text"].startswith("RESOLVED")
+            ),
+            240.0,
+        )
+        [incident] = over["pagerduty"]["incidents"]
+        assert [event["event_action"] for event in incident["events"]][:: len(incident["events"]) - 1] == [
+            "trigger",
+            "resolve",
+        ]
+        [message] = about("OverConfident", over)
+        assert message["replies"][-1]["text"].startswith("RESOLVED")
+        told = [json.loads(seen.body)["text"] for seen in real_slack.seen if seen.path == "/T0/secret"]
+        assert {text.partition(" ")[0] for text in told if "promises" in text} >= {"FIRING", "RESOLVED"}
+
+
 def test_the_traffic_knows_nothing_of_the_service_but_how_to_publish() -> None:
     program = "import sys, json, monitor.demo.traffic; print(json.dumps(sorted(sys.modules)))"
     modules = json.loads(subprocess.check_output([sys.executable, "-c", program], text=True))
@@ -176,3 +251,29 @@ def test_the_demo_starts_the_shipped_run_and_the_traffic_and_nothing_else() -> N
     service = demo._service_command(Path("/somewhere"))
     assert service[3:] == ["monitor.cli.app", "--embedded", "/somewhere", "run", "--volatile", "--supervised"]
     assert demo._traffic_command("{}")[3:] == ["monitor.demo.traffic", "{}"]
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_the_rules_of_the_demo_are_right_and_hold_no_secret(tmp_path: Path, hooked: bool) -> None:
+    from monitor.cli import demo
+    from monitor.demo import receivers
+
+    with receivers.receiving(0) as told:
+        demo._write_settings(tmp_path, 3600.0, "http://127.0.0.1:8321", told, hooked=hooked)
+        secrets = demo._secrets(told, "https://hooks.example/T0/secret" if hooked else None)
+    command = [*COMMAND, "--embedded", str(tmp_path), "check-rules", str(tmp_path / "alerts.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    rules = (tmp_path / "alerts.yaml").read_text()
+    for name, secret in secrets.items():
+        if name.startswith("CALDRIFT_"):
+            assert name in rules
+            assert secret not in rules
+
+
+def test_a_webhook_that_is_no_url_is_refused_and_not_repeated() -> None:
+    command = [*COMMAND, "demo", "--slack-webhook", "T0/secret"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "--slack-webhook" in done.stderr
+    assert "secret" not in done.stderr + done.stdout

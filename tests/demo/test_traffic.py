@@ -1,6 +1,7 @@
 """The simulated models behave as the demo says they do, and the same seed tells the same story."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -56,6 +57,14 @@ def test_the_honest_model_is_calibrated_until_its_french_traffic_drifts() -> Non
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_only_one_segment_of_one_model_can_drift(model: SimulatedModel) -> None:
     assert (model.drifting_language is not None) == (model is SCORER)
+
+
+def test_the_drift_lasts_as_long_as_told_and_no_longer() -> None:
+    story = replace(settings(), drift_after_seconds=30.0, drift_seconds=180.0)
+    assert [story.drifts(seconds) for seconds in (0.0, 29.9, 30.0, 209.9, 210.0, 9e9)] == [
+        False, False, True, True, False, False,
+    ]  # fmt: skip
+    assert not any(replace(story, drift_seconds=0.0).drifts(seconds) for seconds in (29.9, 30.0, 30.1))
 
 
 def test_the_same_seed_makes_the_same_messages() -> None:
