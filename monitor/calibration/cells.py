@@ -16,7 +16,7 @@ from monitor.calibration.bounds import DELAY_BOUNDS_US, DISTANCE_BOUNDS
 Int16Array = NDArray[np.int16]
 Int64Array = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-Anything = TypeVar("Anything", Int64Array, NDArray[np.bool_])
+Anything = TypeVar("Anything", Int64Array, FloatArray, NDArray[np.bool_])
 Edges = Literal["right_closed", "left_closed"]
 
 VERSION: Final = 1
@@ -30,7 +30,8 @@ UNIT: Final = 1_000_000_000  # fixed point: one confidence or outcome is 10**9
 BIN_COUNTS: Final = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 100)  # each divides GRID
 EDGES: Final[tuple[Edges, ...]] = get_args(Edges)
 
-_SNAP = 6e-7  # 1e-9 of confidence, in units of the grid
+SNAP: Final = 1e-9  # a confidence so near to j / GRID is that atom
+_SNAP = 6e-7  # the same in units of the grid
 _ASCENDING = np.array(DISTANCE_BOUNDS[::-1])
 _DELAYS = np.array(DELAY_BOUNDS_US, dtype=np.int64)
 
@@ -103,6 +104,25 @@ _PLACE: Final = (GRID_FLOOR + np.where(IS_ATOM, 0.0, 0.5)) / GRID
 # All cells in order of confidence, and the place of each cell in that order. (1 and 1199 are never used.)
 BY_CONFIDENCE: Final = _frozen(_order())
 RANK: Final = _frozen(np.argsort(BY_CONFIDENCE).astype(np.int64))
+
+
+def _lower_ends() -> FloatArray:
+    lower = GRID_FLOOR / GRID + np.where(IS_ATOM, -SNAP, SNAP)
+    lower[HIGH:LOW] = 1 - np.append(1 / GRID, DISTANCE_BOUNDS)
+    lower[LOW:] = np.append(DISTANCE_BOUNDS, 0.0)
+    return lower
+
+
+def _upper_ends() -> FloatArray:
+    upper = (GRID_FLOOR + np.where(IS_ATOM, 0.0, 1.0)) / GRID + np.where(IS_ATOM, SNAP, -SNAP)
+    upper[HIGH:LOW] = 1 - np.append(DISTANCE_BOUNDS, 0.0)
+    upper[LOW:] = np.append(1 / GRID, DISTANCE_BOUNDS)
+    return upper
+
+
+# Between which confidences each cell lies, (1649,); those of the first and the last atom reach beyond 0 and 1.
+LOWER_END: Final = _frozen(_lower_ends())
+UPPER_END: Final = _frozen(_upper_ends())
 
 
 def position(cells: Int16Array, n: Int64Array, sum_c: Int64Array) -> FloatArray:

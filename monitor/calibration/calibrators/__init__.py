@@ -1,0 +1,1 @@
+"""Recalibration maps: fitted from sketches, kept as artefacts that any language applies. Pure."""
