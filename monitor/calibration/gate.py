@@ -7,7 +7,7 @@ candidate's, and the confidences as stated are a competitor: else clipping a wro
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -21,6 +21,9 @@ from monitor.calibration.calibrators.scoring import applied, log_losses
 from monitor.calibration.cells import FloatArray
 from monitor.calibration.odds import CLIP
 from monitor.calibration.uncertainty import z_of
+
+ROUNDING: Final = 1e-9
+"""Nats below which a gain is the rounding of logarithms."""
 
 Rival = Literal["in force", "as stated", "a constant"]
 
@@ -212,12 +215,12 @@ def _no_gain(gains: dict[Rival, Gain], incumbent: Calibrator | None) -> list[str
     return [
         f"no sure gain over {words}: log loss lower by {gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f})"
         for rival, words in rivals.items()
-        if (gain := gains[rival]).low <= 0
+        if (gain := gains[rival]).low <= ROUNDING
     ]
 
 
 def _too_flat(over_constant: Gain, slope: Slope | None, gate: Gate) -> list[str]:
-    if slope is None or over_constant.value <= 0:
+    if slope is None or over_constant.value <= ROUNDING:
         return ["it says no more than a constant: what it makes of confidences does not tell right from wrong"]
     least, most = gate.slopes
     if slope.low > most:

@@ -104,7 +104,7 @@ def fit(
     Raises NotEnoughData when there can be no map of everything: too few labels, one class, one confidence, or answers
     that are not more often right at higher confidence.
     """
-    known = [part for part in parts if part.labels]
+    known = sorted((part for part in parts if part.labels), key=lambda part: sorted(part.segment.items()))
     labels = sum(part.labels for part in known)
     if labels < OWN_MAP:
         raise NotEnoughData(f"{labels} labels: a map takes at least {OWN_MAP}")

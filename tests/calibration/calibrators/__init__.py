@@ -1,0 +1,1 @@
+"""Recalibration maps: laws, answers by scikit-learn, and stories of bad input."""
