@@ -18,7 +18,10 @@ from monitor.calibration.cells import (
     HIGH,
     IS_ATOM,
     LOW,
+    LOWER_END,
     RANK,
+    SNAP,
+    UPPER_END,
     Edges,
     at_or_above,
     bin_edges,
@@ -47,6 +50,18 @@ def test_the_published_bounds_never_change() -> None:
 @given(st.lists(confidences, min_size=1, max_size=50))
 def test_every_confidence_lies_in_the_cell_that_the_description_says(values: list[float]) -> None:
     assert cell_index(values).tolist() == [described.cell(value) for value in values]
+
+
+@given(st.lists(confidences, min_size=1, max_size=50))
+def test_every_confidence_lies_between_the_ends_of_its_cell(values: list[float]) -> None:
+    cells, rounding = cell_index(values), 2e-16
+    assert (LOWER_END[cells] - rounding <= values).all()
+    assert (UPPER_END[cells] + rounding >= values).all()
+
+
+def test_where_a_cell_ends_the_next_begins() -> None:
+    used = BY_CONFIDENCE[(BY_CONFIDENCE != 1) & (BY_CONFIDENCE != 1199)]
+    assert UPPER_END[used[:-1]] == pytest.approx(LOWER_END[used[1:]], abs=SNAP * 1.001)
 
 
 @pytest.mark.parametrize(

@@ -2,5 +2,5 @@
 
 from importlib.util import find_spec
 
-NEEDED = {"test_measures.py": "relplot", "test_torch.py": "netcal"}
+NEEDED = {"test_calibrators.py": "betacal", "test_measures.py": "relplot", "test_torch.py": "netcal"}
 collect_ignore = [file for file, library in NEEDED.items() if not find_spec(library)]
