@@ -52,10 +52,7 @@ def together(readings: Sequence[Reading], measure: str, baseline: Baseline) -> R
         return middle
     mean = fmean(float(getattr(each, measure)) for each in known)
     intervals = [found for each in known if (found := each.intervals.get(measure)) is not None]
-    ends = (fmean(low for low, _ in intervals), fmean(high for _, high in intervals)) if intervals else None
-    return structs.replace(
-        middle,
-        n=min(each.n for each in known),
-        intervals={**middle.intervals, measure: ends},
-        **{measure: mean},
-    )
+    whole = dict(middle.intervals)
+    if intervals:
+        whole[measure] = fmean(low for low, _ in intervals), fmean(high for _, high in intervals)
+    return structs.replace(middle, n=min(each.n for each in known), intervals=whole, **{measure: mean})

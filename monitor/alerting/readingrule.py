@@ -42,6 +42,8 @@ class ReadingRule:
         """Whether an alert may begin with the reading; most cannot, which a few comparisons tell."""
         if self.lacks(reading):
             return self.rule.on_insufficient_data == "alert"
+        if self.limits.is_of_change and self.rule.on_insufficient_data == "alert":
+            return True  # the baseline may lack
         value, sign = float(getattr(reading, self.measure)), sign_of(self.limits.compare)
         if self.limits.is_of_change:
             value -= self.low if sign > 0 else self.high

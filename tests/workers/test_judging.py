@@ -354,7 +354,7 @@ def test_a_route_to_other_channels_ends_an_open_incident_at_the_old_ones_and_beg
 ) -> None:
     service = Service(connection, gap() + "  third: {kind: webhook, url: 'http://127.0.0.1:1/'}\n")
     service.live(6, CALM)
-    service.live(4, DRIFT)
+    service.live(8, DRIFT)
     service.rules = service.rules.replace("[hook, other]", "[other, third]")
     service.restart()
     service.live(1, DRIFT)
