@@ -48,7 +48,7 @@ def title(alert: Alert, force: Force, started_at: datetime, *, over: bool) -> st
     """The first line of a notice whose worst alert this is."""
     rule = force.rules.get(alert.rule)
     fields = _fields(alert, rule, started_at, over=over)
-    summary = _summary(rule, fields)
+    summary, _ = _summary(rule, fields)
     text, failure = _rendered(force.file.templates.title, fields, summary)
     return summary if failure else text
 
@@ -60,19 +60,20 @@ def _state(alert: Alert, ended_at: datetime | None) -> notice.AlertState:
 
 
 def _text(rule: AlertRule | None, template: str, fields: AlertFields) -> tuple[str, str]:
-    """What follows the title, and what was wrong with its template."""
-    summary = _summary(rule, fields)
-    text, failure = _rendered(template, fields, summary)
-    return (summary, failure) if failure else (text, "")
+    """What follows the title, and what was wrong with its template or that of the summary."""
+    summary, failure = _summary(rule, fields)
+    text, failed = _rendered(template, fields, summary)
+    return (summary, failed) if failed else (text, failure)
 
 
-def _summary(rule: AlertRule | None, fields: AlertFields) -> str:
+def _summary(rule: AlertRule | None, fields: AlertFields) -> tuple[str, str]:
+    """The summary, in plain words where its template fails, and what was wrong with that."""
     plain = f"{fields.rule.name}: {fields.rule.metric} is {templates.figure(fields.value)}"
     plain += f" ({fields.series.model})" if fields.series.model else ""
     if rule is None:
-        return plain
+        return plain, ""
     text, failure = _rendered(rule.summary, fields)
-    return plain if failure else text
+    return (plain, failure) if failure else (text, "")
 
 
 def _rendered(template: str, fields: AlertFields, summary: str | None = None) -> tuple[str, str]:
