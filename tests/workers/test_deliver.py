@@ -196,6 +196,27 @@ def test_a_slack_thread_goes_on_until_the_incident_is_over(
     assert second not in slack.threads
 
 
+def test_an_incident_whose_end_nobody_was_told_begins_a_message_of_its_own_when_it_opens_again(
+    database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLACK_TOKEN", slack_fake.TOKEN)
+    slack = Slack()
+    with receiving(slack) as receiver:
+        put_rules(connection, {"slack": slack_channel(receiver)})
+        queue(connection, story("fired"), "slack")
+        with delivering(database):
+            until(lambda: told(connection, "slack"), "told")
+        queue(connection, story("resolved"), "slack")
+        connection.execute("UPDATE delivery SET state = 'dropped' WHERE state = 'waiting'")
+        queue(connection, story("fired"), "slack")
+        with delivering(database):
+            until(lambda: len(slack.messages) == 2, "a message of its own")
+            assert slack.threads == {}
+            queue(connection, story("resolved"), "slack")
+            until(lambda: states(connection, "slack")[-1] == "told", "told")
+    assert connection.execute("SELECT FROM thread").rowcount == 0, "what is over is continued by nothing"
+
+
 def test_without_a_thread_each_notice_is_a_message_of_its_own(
     database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
