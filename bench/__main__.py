@@ -15,6 +15,7 @@ BENCHES = {
     "backtest": ("bench.backtest", "rules judged hourly over months, against reading raw rows at each step"),
     "lifeeval": ("bench.lifeeval", "the rules that ship on real answers; writes docs/backtest-on-real-answers.md"),
     "demo": ("bench.demo", "drift detectors on the demo's traffic, many seeds; writes docs/drift-in-the-demo.md"),
+    "told": ("bench.told", "no bench: pictures of what Slack and PagerDuty are told; writes docs/pictures/told-*.png"),
     "outbox": ("bench.outbox", "notices a second to a receiver; a channel beside a flood on another one"),
     "faults": ("bench.faults", "the outbox through errors, deaths and outages: told, twice, in order"),
     "peers": ("bench.peers.run", "the same events through Pathway, Bytewax and Quix Streams"),

@@ -56,6 +56,7 @@ fallback_route: team
 
 templates:
   title: "{{{{ summary }}}}"
+  text: "{{{{ rule.description }}}}"
 
 channels:
   slack: {{kind: slack, token_env: {token}, channel: {channel}, base_url: "{slack_url}"}}
