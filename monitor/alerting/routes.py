@@ -87,7 +87,6 @@ class Templates(Section):
 
     title: Template = Field(default="{{ summary }}", description="The first line; how bad it is stands before it.")
     text: Template = Field(
-        default="{{ rule.metric }} is {{ value|figure }}, limit {{ limit|figure }}"
-        "{% if series.model %}, from {{ n }} labels of {{ series }}{% endif %}.",
-        description="What follows.",
+        default="{{ rule.description or summary }}",
+        description="What is said of each alert, beside its figures.",
     )

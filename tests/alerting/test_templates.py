@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from monitor.alerting import templates
 from monitor.alerting.conduct import BUILT_IN
 from monitor.alerting.routes import Templates
-from monitor.alerting.templates import AlertFields, SeriesFields, mistakes, render
+from monitor.alerting.templates import AlertFields, RuleFields, SeriesFields, mistakes, render
 
 #: An alert about the service: it has no series, no interval and no labels.
 SERVICE = replace(
@@ -38,9 +38,8 @@ def test_what_is_built_in_says_of_a_reading_and_of_the_service_what_is_the_matte
     assert render(summary, AlertFields()) == "EceHigh: ece is 0.08 (triage)"
     assert render(summary, SERVICE) == "EceHigh: ece is 3h"
     text = Templates().text
-    shown = "ece is 0.08, limit 0.05, from 1200 labels of triage / lang=de / confidence / 7d."
-    assert render(text, AlertFields(), "") == shown
-    assert render(text, SERVICE, "") == "ece is 3h, limit 10m."
+    assert render(text, AlertFields(), "a summary") == "What it is for"
+    assert render(text, AlertFields(rule=RuleFields(description="")), "a summary") == "a summary"
     assert render(Templates().title, SERVICE, "all is lost") == "all is lost"
 
 

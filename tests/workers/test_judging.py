@@ -174,7 +174,7 @@ def test_a_drift_fires_is_told_with_its_evidence_reminds_and_resolves(connection
     assert fired.evidence.interval[0] > 0.15
     assert fired.evidence.n == 60 * 6
     assert sum(each.n for each in fired.evidence.bins) == fired.evidence.n
-    assert (fired.series.model, fired.summary[:5]) == ("m", "signe")
+    assert (fired.series.model, fired.summary[:3]) == ("m", "Gap")
     assert str(fired.link).startswith("https://caldrift.example/alerts/")
 
 
