@@ -110,11 +110,6 @@ class Sample:
         """(S,) the sum over each series of (t,) values."""
         return np.asarray(np.add.reduceat(of_cells, self.starts))
 
-    def cells_of(self, series: int) -> slice:
-        """The cells of one series."""
-        end = self.starts[series + 1] if series + 1 < len(self.starts) else len(self.series)
-        return slice(int(self.starts[series]), int(end))
-
     def only(self, series: NDArray[np.bool_]) -> "Sample":
         """The series (S,) that are chosen."""
         return self._kept(series[self.series])
