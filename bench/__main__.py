@@ -10,6 +10,8 @@ BENCHES = {
     "coverage": ("bench.coverage", "how often intervals hold the truth; writes docs/interval-coverage.md"),
     "sequences": ("bench.sequences", "intervals that hold at every look; writes docs/confidence-sequences.md"),
     "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),
+    "recalibrate": ("bench.recalibrate", "fitting and gating maps from cells, against libraries on the raw rows"),
+    "recalibration-quality": ("bench.quality", "every map on real answers, and what the gate lets through; a page"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
     "backtest": ("bench.backtest", "rules judged hourly over months, against reading raw rows at each step"),
@@ -25,7 +27,7 @@ BENCHES = {
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
         for name, (_, meaning) in BENCHES.items():
-            print(f"python -m bench {name:15} {meaning}")
+            print(f"python -m bench {name:21} {meaning}")
         sys.exit(0 if len(sys.argv) < 2 else 2)
     module, _ = BENCHES[sys.argv[1]]
     importlib.import_module(module).main(sys.argv[2:])

@@ -19,7 +19,6 @@ from monitor.calibration.calibrators.newton import fitted, ridge
 from monitor.calibration.calibrators.sample import Sample, Sum, sample_of
 from monitor.calibration.calibrators.scoring import applied, log_losses
 from monitor.calibration.cells import FloatArray
-from monitor.calibration.odds import CLIP
 from monitor.calibration.uncertainty import z_of
 
 ROUNDING: Final = 1e-9
@@ -103,14 +102,17 @@ def judge(
     `holdout`: disjoint parts, as for the fit; `origin` says which model and signal they are of, and when.
     """
     parts = [part for part in holdout if part.labels]
-    if reasons := [*_mismatches(candidate, incumbent, origin), *_too_few(parts, gate)]:
-        return Verdict(passed=False, reasons=tuple(reasons), labels=sum(part.labels for part in parts))
+    reasons = _mismatches(candidate, incumbent, origin)
+    if not parts:
+        return Verdict(passed=False, reasons=(*reasons, "the hold-out has no labels"))
     sample = sample_of([part.sketch for part in parts], candidate.clip)
+    pooled = sample.pooled()
+    labels, right = float(pooled.labels[0]), float(pooled.right.sum())
+    if reasons := [*reasons, *_too_few(labels, right, gate)]:
+        return Verdict(passed=False, reasons=tuple(reasons), labels=labels)
     new = _said(candidate, candidate.clip, parts, sample)
     old = sample.confidence if incumbent is None else _said(incumbent, candidate.clip, parts, sample)
-    base = float(sample.sums[Sum.WY].sum() / sample.sums[Sum.W].sum())
-    constant = np.full(len(old), np.clip(base, candidate.clip, 1 - candidate.clip))
-    pooled = sample.pooled()
+    constant = np.full(len(old), np.clip(right / labels, candidate.clip, 1 - candidate.clip))
     rivals: dict[Rival, FloatArray] = {"in force": old, "as stated": sample.confidence, "a constant": constant}
     gains = {rival: paired_gains(pooled, said, new, gate.level)[0] for rival, said in rivals.items()}
     slope = _slope(pooled, new, gate.level)
@@ -119,7 +121,7 @@ def judge(
     return Verdict(
         passed=not reasons,
         reasons=tuple(reasons),
-        labels=float(pooled.labels[0]),
+        labels=labels,
         gains=gains,
         slope=slope,
         segments=segments,
@@ -161,11 +163,7 @@ def _mismatches(candidate: Calibrator, incumbent: Calibrator | None, origin: Ori
     return found
 
 
-def _too_few(parts: Sequence[Part], gate: Gate) -> list[str]:
-    if not parts:
-        return ["the hold-out has no labels"]
-    sample = sample_of([part.sketch for part in parts], CLIP).pooled()
-    labels, right = float(sample.labels[0]), float(sample.right.sum())
+def _too_few(labels: float, right: float, gate: Gate) -> list[str]:
     if labels < gate.min_labels:
         return [f"the hold-out has {labels:.0f} labels, it takes {gate.min_labels}"]
     if min(right, labels - right) < gate.min_each:

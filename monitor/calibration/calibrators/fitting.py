@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -63,7 +64,7 @@ CHOICE: Final[Mapping[Method, int]] = {
 Policy = Literal["by_labels"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """A segment with the sketch of its labels. The parts of a model are disjoint, and {} is what no other part holds.
 
@@ -74,8 +75,9 @@ class Part:
     sketch: Sketch
     fields: Mapping[str, float]
 
-    @property
+    @cached_property
     def labels(self) -> int:
+        """Of any weight."""
         return self.sketch.total(Row.N)
 
 
@@ -114,7 +116,7 @@ def fit(
         raise NotEnoughData(reason)
     if method == "adaptive_temperature":
         return _adaptive(known, root, origin, clip, code_version)
-    of_parts, left_out = _of_parts(known, method, clip)
+    of_parts, left_out = _of_parts(known, whole, method, clip)
     of_everything = _described([EVERYTHING], root, clip, _chosen(root, whole, method, clip))[0]
     if isinstance(of_everything, LeftOut):
         raise NotEnoughData(of_everything.reason)
@@ -123,7 +125,9 @@ def fit(
     return _artefact([*of_parts, of_everything], left_out, origin, clip, code_version)
 
 
-def _of_parts(parts: Sequence[Part], method: Method | Policy, clip: float) -> tuple[list[SegmentMap], list[LeftOut]]:
+def _of_parts(
+    parts: Sequence[Part], whole: Sketch, method: Method | Policy, clip: float
+) -> tuple[list[SegmentMap], list[LeftOut]]:
     """The maps of the segments that have enough labels, and the others."""
     named = [part for part in parts if part.segment]
     own = [part for part in named if part.labels >= OWN_MAP]
@@ -131,11 +135,8 @@ def _of_parts(parts: Sequence[Part], method: Method | Policy, clip: float) -> tu
     left_out = [LeftOut(dict(part.segment), float(part.labels), too_few) for part in named if part.labels < OWN_MAP]
     if not own:
         return [], left_out
-    sketches = [part.sketch for part in own]
-    sample = sample_of(sketches, clip)
-    described = _described(
-        [part.segment for part in own], sample, clip, _chosen(sample, merge(*sketches), method, clip)
-    )
+    sample = sample_of([part.sketch for part in own], clip)
+    described = _described([part.segment for part in own], sample, clip, _chosen(sample, whole, method, clip))
     maps = [each for each in described if isinstance(each, SegmentMap)]
     return maps, left_out + [each for each in described if isinstance(each, LeftOut)]
 
