@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from monitor.alerting.alertrules import AlertRule, alert_rules
+from monitor.alerting.alertrules import AlertRule, DriftAlarm, alert_rules
 from monitor.alerting.hushing import Named, part_of
 from monitor.alerting.incident import Group, dedup_key
 from monitor.alerting.routes import Route
@@ -38,6 +38,12 @@ class Force:
         if rule.mode == "shadow":
             return SHADOW
         return NO_ROUTE if self.route(rule.name) is None else None
+
+    def false_pages_per_year(self, at_most: float) -> float:
+        """How many false pages a year the detectors may raise: as few as any rule about pages asks for."""
+        conditions = [rule.condition for rule in self.rules.values()]
+        asked = [each.false_pages_per_year for each in conditions if isinstance(each, DriftAlarm)]
+        return min([at_most, *(each for each in asked if each is not None)])
 
     def group(self, alert: Named) -> Group | None:
         """The group that an alert is told in; None: nobody is told."""

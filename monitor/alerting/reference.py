@@ -67,7 +67,7 @@ of a time is a duration. Measures with an interval can be judged confidently; do
 _DRIFT: Final = """
 `drift` is an alarm of the detectors (docs/drift.md). It has no limit of its own: `tier` says which alarms, and
 `false_pages_per_year` how many to expect in a year without drift. The settings say how many the detectors raise at
-most.
+most; where rules ask for fewer, the smallest number holds for all of them.
 
 ECE and its like are above 0 by chance alone, the more so the fewer labels there are. A limit that a calibrated model
 would cross with `min_labelled` labels is a mistake; `check-rules` computes what it reads, for confidences spread evenly

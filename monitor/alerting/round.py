@@ -155,18 +155,20 @@ def _wholes(
     for name, rollup in rollups.items():
         of_rule = [look for look in looks if look.rule == name and look.target.about == "series"]
         firing = Counter(look.target.model for look in of_rule if isinstance(after[look.id], Firing | Recovering))
-        for model, selected in rollup.selected.items():
-            known = alerts.get(alert_id(name, Target("rollup", model)))
-            if not firing[model] and (known is None or isinstance(known.state, Ok)):
-                continue
+        rolled = {alert.target.model for alert in alerts.values() if _is_open_rollup(alert, name)}
+        for model in sorted(rolled | firing.keys()):
             yield Look(
                 rule=name,
                 severity=rollup.severity,
                 terms=rollup.terms,
                 target=Target("rollup", model),
-                verdict=_share(firing[model], selected, rollup.when_share, now),
+                verdict=_share(firing[model], rollup.selected.get(model, 0), rollup.when_share, now),
                 hushed=rollup.hushed,
             )
+
+
+def _is_open_rollup(alert: Alert, rule: str) -> bool:
+    return alert.rule == rule and alert.target.about == "rollup" and not isinstance(alert.state, Ok)
 
 
 def _share(firing: int, selected: int, limit: float, as_of: datetime) -> Verdict:

@@ -102,5 +102,5 @@ class RuleEntry(Conduct):
         gt=0,
         le=10_000,
         description="Of `metric: drift` and pages: how many to expect in a year in which nothing drifts. Absent, and "
-        "at most: `drift.false_pages_per_year` of caldrift.toml.",
+        "at most: `drift.false_pages_per_year` of caldrift.toml. The smallest of all rules holds for all detectors.",
     )

@@ -75,10 +75,19 @@ SUMMARY: Final = "summary"
 
 
 def figure(value: float | timedelta | None) -> str:
-    """A number with three digits, a duration as the settings have it; a dash for what is not known."""
+    """A number with three digits, a duration in the unit that it is best read in; a dash for what is not known."""
     if value is None:
         return "–"
-    return durations.text(value) if isinstance(value, timedelta) else f"{value:.3g}"
+    return _length(value) if isinstance(value, timedelta) else f"{value:.3g}"
+
+
+def _length(value: timedelta) -> str:
+    """What was measured has microseconds, which nobody reads; a limit is as the settings have it."""
+    if value % timedelta(minutes=1):
+        steps = [step for step in (timedelta(hours=1), timedelta(minutes=1)) if value >= 10 * step]
+        step = steps[0] if steps else timedelta(seconds=1)
+        value = round(value / step) * step
+    return durations.text(value)
 
 
 def percent(value: float | None) -> str:

@@ -67,9 +67,12 @@ def _begin(standing: Standing, evaluation: Evaluation, hour: int) -> None:
     watched = sorted(number for number, name in standing.series.items() if not name.source_group)
     taken = [standing.detecting.taken.get(one) for one in watched]
     rates = [None if each is None else each.updates_per_year for each in taken]
-    drift = evaluation.drift
+    drift, judging = evaluation.drift, standing.judging
+    pages = drift.false_pages_per_year
+    if judging is not None:
+        pages = judging.force.false_pages_per_year(pages)
     both = zip(
-        alphas(drift.false_pages_per_year, rates).tolist(),
+        alphas(pages, rates).tolist(),
         alphas(drift.false_warnings_per_year, rates).tolist(),
         strict=True,
     )
@@ -97,6 +100,8 @@ def _feed_some(connection: Connection, standing: Standing, evaluation: Evaluatio
         )
         write_alarms(connection, alarms, detecting.alphas, start_of(detecting.hour))
     detecting.taken.update((one, watch.taken) for one, watch in watches.items())
+    if standing.judging is not None:
+        standing.judging.alarmed.update(alarm.series for alarm in alarms)
     if mature.more and due:
         detecting.queue.append(series)
     for alarm in alarms:

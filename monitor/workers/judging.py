@@ -48,6 +48,8 @@ class Judging:
     """By rule, the readings that could not tell."""
     noted: dict[Key, Reading] = field(default_factory=dict)
     """Readings of the pass under way that rules have to look at."""
+    alarmed: set[int] = field(default_factory=set)
+    """Series whose detectors raised an alarm since the last round."""
     is_due: bool = False
     """Whether a pass has ended since the last round."""
     is_new: bool = True
@@ -96,6 +98,7 @@ def note_alerts(judging: Judging, alerts: Iterable[Alert], as_of: datetime) -> N
         else:
             judging.open[alert.id] = alert
     judging.noted.clear()
+    judging.alarmed.clear()
     judging.is_due, judging.is_new, judging.judged_at = False, False, as_of
 
 

@@ -6,7 +6,7 @@ One deliver process keeps at a time; the lock is that of a transaction, so it ca
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -109,7 +109,7 @@ def keep(connection: Connection, keeping: Keeping, memory: Memory) -> list[Chang
         found, judged = _looks(connection, force, now)
         looks = [each for each in found if each.id in alerts or each.verdict.finding == "crossed"]
         seen = {each.id for each in found}
-        looks += [end for alert in alerts.values() if alert.id not in seen for end in _end(force, alert, now)]
+        looks += [_end(force, alert, now) for alert in alerts.values() if alert.id not in seen]
         note_judged(connection, judged)
         rate = installation.clock.rate
         return carry_out(connection, force, looks, others | alerts, now, rate=rate, regroup=is_new)
@@ -169,22 +169,27 @@ def _look(force: Force, rule: AlertRule, target: Target, verdict: Verdict) -> Lo
     )
 
 
-def _end(force: Force, alert: Alert, now: datetime) -> Iterator[Look]:
+def _end(force: Force, alert: Alert, now: datetime) -> Look:
     """The end of an alert that no rule looks at any longer."""
-    rule = force.rules.get(alert.rule)
-    if rule is None:
-        ended: tuple[Finding, str] = ("rule_ended", "the rule is gone, or off")
-    elif not matches(rule.select.model, alert.target.model):
-        ended = ("series_ended", "the rule does not select the model any longer")
-    else:
-        return
-    yield Look(
+    finding, reason = _ended(force, alert)
+    return Look(
         rule=alert.rule,
         severity=alert.severity,
         terms=force.terms.get(alert.rule, Terms()),
         target=alert.target,
-        verdict=Verdict(ended[0], Said(as_of=now, reason=ended[1])),
+        verdict=Verdict(finding, Said(as_of=now, reason=reason)),
     )
+
+
+def _ended(force: Force, alert: Alert) -> tuple[Finding, str]:
+    rule, about = force.rules.get(alert.rule), alert.target.about
+    if rule is None:
+        return "rule_ended", "the rule is gone, or off"
+    if not isinstance(rule.condition, Threshold) or rule.condition.metric.about != about:
+        return "rule_ended", "the rule is about something else now"
+    if about == "model" and not matches(rule.select.model, alert.target.model):
+        return "series_ended", "the rule does not select the model any longer"
+    return "series_ended", "nothing is known of the model any longer"
 
 
 def _of_service(value: float | timedelta | None) -> dict[Target, float | None]:

@@ -122,8 +122,9 @@ def _of_detectors(looking: Looking) -> Iterator[Look]:
     judging, series = looking.judging, looking.standing.series
     if not judging.drift:
         return
-    watched = {alert.target.series for alert in judging.open.values() if alert.target.series in series}
-    since = (judging.judged_at or looking.as_of) - (2 * looking.evaluation.every if judging.judged_at else LOOK_BACK)
+    watched = {number for alert in judging.open.values() if (number := alert.target.series) in series}
+    watched |= judging.alarmed
+    since = looking.as_of - LOOK_BACK if judging.judged_at is None else looking.as_of
     found = standings(looking.connection, sorted(watched - {None}), since, looking.evaluation.drift.baseline_labels)
     for (number, tier), standing in found.items():
         for rule in judging.drift:

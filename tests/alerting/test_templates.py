@@ -81,3 +81,23 @@ def test_a_template_reaches_and_changes_nothing_but_its_fields(text: str) -> Non
     assert len(list(mistakes(text, summary=False))) == 1
     with pytest.raises(TemplateError):
         render(text, AlertFields())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0, "0s"),
+        (4.2, "4s"),
+        (599.6, "10m"),
+        (754.321, "13m"),
+        (3_600.04, "1h"),
+        (35_999.9, "10h"),
+        (216_000.5, "60h"),
+        (5_400.0, "90m"),
+        (172_800.0, "2d"),
+    ],
+)
+def test_a_duration_that_was_measured_is_rounded_and_a_limit_stands_as_it_was_written(
+    seconds: float, said: str
+) -> None:
+    assert templates.figure(timedelta(seconds=seconds)) == said

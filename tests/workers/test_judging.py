@@ -1,6 +1,7 @@
 """Rules in the leader's turns, on a real Postgres: fired, told, hushed, ended, once and come what may."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,7 +86,7 @@ class Service:
     """A leader whose rules are a text, and the hours that it lives through."""
 
     def __init__(self, connection: Connection, rules: str) -> None:
-        self.connection, self.rules, self.hour = connection, rules, FIRST
+        self.connection, self.rules, self.hour, self.minutes = connection, rules, FIRST, 6
         self.rng = np.random.default_rng(1)
         self.sets = dict(zip(("de", "en", "fr"), some_sets(connection, "m", ["de", "en", "fr"]), strict=True))
         epoch = take_lead(connection)
@@ -122,7 +123,7 @@ class Service:
 
     @property
     def now(self) -> datetime:
-        return start_of(self.hour) + timedelta(minutes=6)
+        return start_of(self.hour) + timedelta(minutes=self.minutes)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(query.encode()).fetchall()
@@ -449,6 +450,47 @@ rules:
     service.live(2, DRIFT)
     assert service.transitions()[-1][:2] == ("de", "resolved")
     assert service.told()[-1][0] == "resolved"
+
+
+def test_an_alarm_is_not_missed_though_the_hour_that_raised_it_ended_long_before_the_round(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+rules:
+  - {name: Drift, metric: drift, for: 0s, severity: critical, select: {segment: "lang=*"}}
+""" + ROUTES.format(by="[rule, model]")
+    monkeypatch.setattr("tests.workers.test_judging.EVALUATION", replace(EVALUATION, every=timedelta(minutes=5)))
+    service = Service(connection, text)
+    service.live(50, CALM)
+    for _ in range(12):
+        with monkeypatch.context() as busy:
+            busy.setattr(evaluation_module, "feed_detectors", lambda *_: 0)
+            service.live(1, DRIFT)
+            service.minutes = 30
+            service.turns()
+        service.minutes = 58
+        service.turns()
+        service.minutes = 6
+    assert [reason for _, reason, _ in service.transitions()] == ["fired"]
+
+
+def test_the_detectors_raise_as_few_pages_as_any_rule_asks_for(connection: Connection) -> None:
+    budget = "rules: [{name: A, metric: drift, false_pages_per_year: 0.5}, {name: B, metric: drift}]"
+    service = Service(connection, budget)
+    service.live(8, CALM)
+    asked = service.standing.detecting.alphas
+    service.rules = budget.replace("0.5", "0.1")
+    service.restart()
+    service.live(1, CALM)
+    assert asked
+    for series, (page, warning) in service.standing.detecting.alphas.items():
+        assert page == pytest.approx(asked[series][0] / 5)
+        assert warning == pytest.approx(asked[series][1])
+    service.rules = budget.replace(", false_pages_per_year: 0.5", "")
+    service.restart()
+    service.live(1, CALM)
+    pages = {series: page for series, (page, _) in service.standing.detecting.alphas.items()}
+    assert pages == {series: pytest.approx(4 * page) for series, (page, _) in asked.items()}
 
 
 def test_a_rule_in_the_shadow_is_judged_and_nobody_is_told_until_it_is_active(connection: Connection) -> None:

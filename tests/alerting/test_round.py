@@ -1,0 +1,75 @@
+"""One round at a time: rollups, and what is left out."""
+
+from collections import Counter
+from dataclasses import replace
+
+from monitor.alerting.alert import Alert
+from monitor.alerting.hushing import Hushing
+from monitor.alerting.round import Change, Look, Rollup, decided
+from monitor.alerting.states import Firing, Ok, name_of
+from monitor.alerting.target import Target
+from monitor.alerting.terms import Terms
+from monitor.alerting.verdict import Finding
+from tests.alerting.making import MINUTE, START, verdict
+
+AT_ONCE = Terms(wait=0 * MINUTE, for_new_labels=0, keep_firing_for=0 * MINUTE)
+SERIES = [Target("series", "m", "confidence", f'{{"lang":"{name}"}}', "", "7d") for name in ("de", "en", "es", "fr")]
+WHOLE = Target("rollup", "m")
+
+
+def look(target: Target, finding: Finding, minute: float = 5) -> Look:
+    return Look(rule="A", severity="error", terms=AT_ONCE, target=target, verdict=verdict(finding, minute))
+
+
+def rollup(selected: int, share: float = 0.5) -> dict[str, Rollup]:
+    return {"A": Rollup("error", AT_ONCE, share, Counter({"m": selected} if selected else {}))}
+
+
+def firing(target: Target) -> Alert:
+    found = verdict("crossed", 0)
+    state = Firing(judged_at=START, number=1, fired_at=START, told_at=START)
+    return Alert(
+        rule="A", target=target, severity="error", finding="crossed", evidence=found.evidence, state=state,
+        fired_at=START,
+    )  # fmt: skip
+
+
+def round_of(looks: list[Look], *before: Alert, rollups: dict[str, Rollup] | None = None) -> dict[Target, Change]:
+    changes = decided(looks, {each.id: each for each in before}, Hushing(START + 5 * MINUTE), rollups=rollups)
+    return {change.after.target: change for change in changes}
+
+
+def test_series_become_one_from_the_share_on_and_not_below_it() -> None:
+    crossed = [look(target, "crossed") for target in SERIES[:2]]
+    apart = round_of(crossed, rollups=rollup(5))
+    assert {target.about: change.decision.notice for target, change in apart.items()} == {"series": "fired"}
+    together = round_of(crossed, rollups=rollup(4))
+    assert together[WHOLE].decision.notice == "fired"
+    assert [together[target].decision.notice for target in SERIES[:2]] == [None, None]
+    assert [together[target].after.hushed for target in SERIES[:2]] == ["rolled up"] * 2
+
+
+def test_the_one_alert_of_a_model_that_is_not_selected_any_longer_ends() -> None:
+    changed = round_of([], firing(WHOLE), rollups=rollup(0))
+    assert changed[WHOLE].decision.notice == "resolved"
+    assert changed[WHOLE].after.finding == "series_ended"
+
+
+def test_the_one_alert_of_a_model_ends_where_none_of_its_series_fires() -> None:
+    changed = round_of([look(SERIES[0], "below")], firing(WHOLE), firing(SERIES[0]), rollups=rollup(1))
+    assert [changed[target].decision.notice for target in (WHOLE, SERIES[0])] == ["resolved", "resolved"]
+
+
+def test_what_was_well_and_stays_so_is_left_out_though_it_is_known() -> None:
+    known = replace(firing(SERIES[0]), state=Ok(judged_at=START, number=4))
+    assert round_of([look(SERIES[0], "between")], known) == {}
+    again = round_of([look(SERIES[0], "crossed")], known)[SERIES[0]]
+    assert again.decision.transition is not None
+    assert (again.decision.transition.number, name_of(again.after.state)) == (5, "firing")
+
+
+def test_a_verdict_that_is_not_taken_leaves_the_alert_as_it_was() -> None:
+    before = firing(SERIES[0])
+    change = round_of([look(SERIES[0], "below", minute=0)], before)[SERIES[0]]
+    assert change.after is before
+    assert change.decision.counted == ("stale",)

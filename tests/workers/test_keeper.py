@@ -1,0 +1,242 @@
+"""Rules about models and the service on a real Postgres: each fires and resolves, once, whoever leads."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from monitor.alerting import notice
+from monitor.postgres import monitored
+from monitor.postgres.database import Connection, connect
+from monitor.postgres.offsets import Reader, begin, note_high_waters
+from monitor.postgres.rule_sets import put_rule_set
+from monitor.workers.clock import wall_now
+from monitor.workers.keeper import Keeping, Memory, keep
+from tests.alerting.rounds import KEPT
+from tests.postgres.queueing import queue, story
+
+HOUR = timedelta(hours=1)
+READER = Reader("caldrift", "cluster")
+RULES = """
+rules:
+  - name: {name}
+    metric: {metric}
+    enter: {enter}
+    for: 0s
+    keep_firing_for: 0s
+    {more}
+routes: {{team: {{notify: [hook], group_by: [rule, model]}}}}
+channels: {{hook: {{kind: webhook, url: "http://127.0.0.1:1/"}}}}
+"""
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    with connect(database, "test") as connected:
+        yield connected
+
+
+class Keeper:
+    """A keeper, and what came of its rounds."""
+
+    def __init__(self, connection: Connection, text: str) -> None:
+        self.connection, self.memory = connection, Memory()
+        self.keeping = Keeping("", KEPT, timedelta(minutes=5), "https://caldrift.example")
+        self.put(text)
+
+    def put(self, text: str) -> None:
+        put_rule_set(self.connection, text, wall_now())
+
+    def keep(self) -> list[tuple[str, str]]:
+        """A round: the model of each alert that changed its state, and why."""
+        changes = keep(self.connection, self.keeping, self.memory)
+        found = [(change.after.target.model, change.decision.transition) for change in changes]
+        return [(model, transition.reason) for model, transition in found if transition is not None]
+
+    def told(self) -> list[tuple[str, str]]:
+        rows = self.connection.execute("SELECT body::text FROM notice WHERE incident <> 'stuck' ORDER BY id").fetchall()
+        notices = [notice.decode(body) for (body,) in rows]
+        return [(one.kind, one.alerts[0].summary) for one in notices]
+
+
+def rules(metric: str = "evaluation_late", enter: str = "1h", name: str = "A", more: str = "") -> str:
+    return RULES.format(name=name, metric=metric, enter=enter, more=more)
+
+
+def evaluated(connection: Connection, at: datetime) -> None:
+    connection.execute("UPDATE evaluation SET evaluated_at = %s", (at,))
+
+
+def model_of(connection: Connection, model: str, labelled_at: datetime) -> None:
+    connection.execute(
+        "INSERT INTO series (model, signal, segment, segment_text, created_at)"
+        " VALUES (%s, 'confidence', '{}', '{}', %s)",
+        (model, labelled_at),
+    )
+    monitored.note_arrivals(connection, {model}, {model}, labelled_at)
+
+
+def labels_come_late(connection: Connection) -> None:
+    model_of(connection, "m", wall_now() - 60 * HOUR)
+    monitored.note_arrivals(connection, {"m"}, set(), wall_now())
+
+
+def messages_wait(connection: Connection) -> None:
+    begin(connection, READER, {("predictions", 0): 0}, {("predictions", 0): 0})
+    note_high_waters(connection, READER, {("predictions", 0): 20}, wall_now() - HOUR)
+
+
+def messages_are_bad(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO dead_letter (topic, part, kafka_offset, reason, message, received_at)"
+        " SELECT 'predictions', 0, n, 'schema', 'bad', now() FROM generate_series(1, 11) AS n"
+    )
+
+
+def nothing_is_evaluated(connection: Connection) -> None:
+    evaluated(connection, wall_now() - 2 * HOUR)
+
+
+def a_notice_waits(connection: Connection) -> None:
+    queue(connection, story("fired", "stuck"), "slack")
+    connection.execute("UPDATE incident SET firing = 0")  # only its notice counts here
+    connection.execute("UPDATE delivery SET due_at = now() - interval '1 h'")
+
+
+def labels_come(connection: Connection) -> None:
+    monitored.note_arrivals(connection, set(), {"m"}, wall_now())
+
+
+def messages_are_applied(connection: Connection) -> None:
+    connection.execute("UPDATE kafka_offset SET next_offset = high_water, waits_since = NULL")
+
+
+def messages_are_old(connection: Connection) -> None:
+    connection.execute("UPDATE dead_letter SET received_at = now() - interval '25 h'")
+
+
+def it_is_evaluated(connection: Connection) -> None:
+    evaluated(connection, wall_now())
+
+
+def the_notice_is_told(connection: Connection) -> None:
+    connection.execute("UPDATE delivery SET state = 'told' WHERE channel = 'slack'")
+
+
+Deed = Callable[[Connection], None]
+METRICS: dict[str, tuple[str, Deed, Deed, str]] = {
+    "labels_stale": ("48h", labels_come_late, labels_come, "labels_stale is 60h, limit 2d"),
+    "intake_stopped": ("10m", messages_wait, messages_are_applied, "intake_stopped is 1h"),
+    "consumer_lag": ("15", messages_wait, messages_are_applied, "consumer_lag is 20, limit 15."),
+    "dead_letters": ("10", messages_are_bad, messages_are_old, "dead_letters is 11, limit 10."),
+    "evaluation_late": ("1h", nothing_is_evaluated, it_is_evaluated, "evaluation_late is 2h"),
+    "outbox_stuck": ("30m", a_notice_waits, the_notice_is_told, "outbox_stuck is 1h"),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_each_rule_about_the_monitor_fires_is_told_and_resolves(connection: Connection, metric: str) -> None:
+    enter, goes_wrong, gets_well, said = METRICS[metric]
+    model = "m" if metric == "labels_stale" else ""
+    keeper = Keeper(connection, rules(metric, enter))
+    assert keeper.keep() == []
+    goes_wrong(connection)
+    assert keeper.keep() == [(model, "fired")]
+    assert keeper.keep() == []
+    gets_well(connection)
+    assert keeper.keep() == [(model, "resolved")]
+    assert [kind for kind, _ in keeper.told()] == ["fired", "resolved"]
+    assert keeper.told()[0][1].startswith(said)
+    assert connection.execute("SELECT state_name, hushed FROM alert").fetchall() == [("ok", None)]
+    assert connection.execute("SELECT name, judged, insufficient FROM rule").fetchall() == [("A", 1, 0)]
+
+
+def test_a_leader_that_stands_still_is_noticed_by_whoever_tells(connection: Connection) -> None:
+    """Nothing here leads: no epoch is taken and nothing but the clock goes on."""
+    keeper = Keeper(connection, rules())
+    evaluated(connection, wall_now() - HOUR + timedelta(minutes=1))
+    assert keeper.keep() == []
+    evaluated(connection, wall_now() - HOUR - timedelta(minutes=1))
+    assert keeper.keep() == [("", "fired")]
+
+
+def test_of_what_nobody_ever_saw_nothing_is_said(connection: Connection) -> None:
+    keeper = Keeper(connection, "defaults: {on_insufficient_data: alert}\n" + rules())
+    assert keeper.keep() == []
+    assert connection.execute("SELECT judged, insufficient FROM rule").fetchall() == [(1, 1)]
+
+
+def test_of_two_keepers_at_once_one_judges(connection: Connection, database: str) -> None:
+    first = Keeper(connection, rules())
+    nothing_is_evaluated(connection)
+    with connect(database, "test") as other:
+        second = Keeper(other, rules())
+        with connection.transaction():
+            assert first.keep() == [("", "fired")]
+            assert second.keep() == []
+            assert other.execute("SELECT count(*) FROM alert").fetchone() == (0,)
+        assert second.keep() == []
+        it_is_evaluated(connection)
+        assert second.keep() == [("", "resolved")]
+        assert first.keep() == []
+    assert connection.execute("SELECT number, reason FROM alert_transition ORDER BY number").fetchall() == [
+        (1, "fired"), (2, "resolved"),
+    ]  # fmt: skip
+    assert [kind for kind, _ in first.told()] == ["fired", "resolved"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "remark"),
+    [
+        (rules("labels_stale", "48h", "B"), "rule ended", "the rule is gone, or off"),
+        (rules("labels_stale", "48h", more="mode: 'off'"), "rule ended", "the rule is gone, or off"),
+        (rules("labels_stale", "48h", more='select: {model: "!m"}'), "series ended", "does not select the model"),
+        (rules("dead_letters", "100"), "rule ended", "the rule is about something else now"),
+        (rules("ece", "0.4", more="min_labelled: 500"), "rule ended", "the rule is about something else now"),
+    ],
+)
+def test_an_alert_ends_and_says_why_where_no_rule_looks_at_its_model_any_longer(
+    connection: Connection, text: str, reason: str, remark: str
+) -> None:
+    keeper = Keeper(connection, rules("labels_stale", "48h"))
+    labels_come_late(connection)
+    assert keeper.keep() == [("m", "fired")]
+    keeper.put(text)
+    changed = keeper.keep()
+    assert ("m", reason) in changed
+    rows = connection.execute("SELECT body::text FROM notice WHERE kind = 'resolved'").fetchall()
+    (ended,) = (notice.decode(body) for (body,) in rows)
+    assert remark in str(ended.alerts[0].remark)
+    assert changed[:-1] == ([("m", "fired")] if "name: B" in text else [])
+
+
+def test_an_alert_of_a_model_that_is_gone_ends(connection: Connection) -> None:
+    keeper = Keeper(connection, rules("labels_stale", "48h"))
+    labels_come_late(connection)
+    assert keeper.keep() == [("m", "fired")]
+    connection.execute("DELETE FROM arrival")
+    assert keeper.keep() == [("m", "series ended")]
+    assert [kind for kind, _ in keeper.told()] == ["fired", "resolved"]
+
+
+def test_a_problem_of_the_service_that_comes_back_goes_on_in_the_history_of_its_alert(connection: Connection) -> None:
+    keeper = Keeper(connection, rules())
+    for _ in range(3):
+        nothing_is_evaluated(connection)
+        assert keeper.keep() == [("", "fired")]
+        it_is_evaluated(connection)
+        assert keeper.keep() == [("", "resolved")]
+    assert [kind for kind, _ in keeper.told()] == ["fired", "resolved"] * 3
+    assert connection.execute("SELECT array_agg(number ORDER BY number) FROM alert_transition").fetchone() == (
+        [1, 2, 3, 4, 5, 6],
+    )
+
+
+def test_rules_that_this_process_cannot_read_leave_those_before_in_force(connection: Connection) -> None:
+    keeper = Keeper(connection, rules())
+    nothing_is_evaluated(connection)
+    assert keeper.keep() == [("", "fired")]
+    keeper.put("rules: [{name: A, metric: of a later version, enter: 1}]")
+    assert keeper.keep() == []
+    it_is_evaluated(connection)
+    assert keeper.keep() == [("", "resolved")]
