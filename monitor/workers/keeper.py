@@ -36,7 +36,7 @@ from monitor.workers.round import carry_out
 APPLICATION: Final = "caldrift deliver keeper"
 KEEP_SECONDS: Final = 5.0
 """Wall time between two rounds."""
-_LOCK: Final = (0x63616C64, 2)  # "cald", keeper
+LOCK: Final = (0x63616C64, 2)  # "cald", keeper
 _NOTHING: Final = "nothing was seen of it yet"
 
 log = logging.getLogger("caldrift.deliver")
@@ -97,7 +97,7 @@ class Keeper:
 def keep(connection: Connection, keeping: Keeping, memory: Memory) -> list[Change]:
     """Judge models and the service by the rules in force, unless another process does; returns what changed."""
     with connection.transaction():
-        if connection.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _LOCK).fetchone() != (True,):
+        if connection.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", LOCK).fetchone() != (True,):
             return []
         installation = read_installation(connection)
         is_new = _read_rules(connection, keeping, memory, installation)

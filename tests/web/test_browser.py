@@ -8,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -119,7 +120,7 @@ def seen(browser: webdriver.Chrome, selector: str) -> list[str]:
 def test_the_overview_shows_every_stored_series_with_its_numbers(
     browser: webdriver.Chrome, pages: httpx.Client, newest: list[Reading]
 ) -> None:
-    show(browser, pages, "/?window=7d&sources=all")
+    show(browser, pages, "/?window=7d&sources=all&refresh=off")
     rows = seen(browser, "table.listing tbody tr")
     assert len(rows) == len(newest)
     for reading in newest:
@@ -132,7 +133,7 @@ def test_the_overview_shows_every_stored_series_with_its_numbers(
 def test_a_click_on_the_worst_series_leads_to_its_charts(
     browser: webdriver.Chrome, pages: httpx.Client, newest: list[Reading]
 ) -> None:
-    show(browser, pages, "/?window=7d")
+    show(browser, pages, "/?window=7d&refresh=off")
     browser.find_element(By.CSS_SELECTOR, "table.listing tbody a").click()
     (sentence,) = seen(browser, "p.lead")
     assert "clearly outside" in sentence
@@ -192,7 +193,8 @@ def test_a_page_renews_itself_in_place_and_keeps_open_tables(
             """,
             (NOW,),
         )
-        WebDriverWait(browser, 30).until(lambda _: any("from 777 labels" in text for text in seen(browser, "p.lead")))
+        patient = WebDriverWait(browser, 60, ignored_exceptions=[StaleElementReferenceException])
+        patient.until(lambda _: any("from 777 labels" in text for text in seen(browser, "p.lead")))
         assert browser.execute_script("return window.untouched") is True
         assert len(seen(browser, "figure details[open] table")) == 1
 

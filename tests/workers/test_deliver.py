@@ -174,7 +174,7 @@ def test_a_channel_that_hangs_and_is_flooded_does_not_hold_up_another(database: 
             for number in range(50):
                 queue(connection, story("fired", f"i{number}"), "quick")
             until(lambda: told(connection, "quick"), "the other channel is told")
-            assert len(slow.seen) < 10
+            assert len(slow.seen) < 50, "they do not take turns"
 
 
 def test_a_slack_thread_goes_on_until_the_incident_is_over(

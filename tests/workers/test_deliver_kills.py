@@ -16,7 +16,7 @@ from monitor.postgres.migration import upgrade
 from tests.embedded import private_folder
 from tests.notify.receivers import Receiver, Reply, Seen, receiving
 from tests.postgres.queueing import let_pass, queue, states, story
-from tests.workers.delivering import deliver_process, delivering, put_rules, until
+from tests.workers.delivering import PATIENCE_SECONDS, deliver_process, delivering, keep_nothing, put_rules, until
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ class Scene:
 
     def answer(self, seen: Seen) -> Reply:
         self.asked.set()
-        self.go_on.wait(30)
+        self.go_on.wait(PATIENCE_SECONDS)
         return Reply(200)
 
     def hold(self, table: str) -> None:
@@ -95,6 +95,7 @@ def test_killed_at_any_step_it_is_told_and_at_most_once_more_with_the_same_key(
 ) -> None:
     reach, expected = STEPS[step]
     with receiving() as receiver, connect(database, "holder") as holder:
+        keep_nothing(holder)
         scene = Scene(connection, holder, receiver)
         receiver.answering = scene.answer
         put_rules(connection, {"hook": {"kind": "webhook", "url": receiver.url}})
