@@ -58,12 +58,11 @@ def add(table: Int64Array, layout: Layout, rows: Int64Array, cells: Int16Array, 
     if not len(cells):
         return
     flat, after = table.reshape(-1), len(_BINNED) * layout.count
-    # Cells that come in order make runs of one bin, and of one row: what is added up first need not be found again.
-    in_bin = rows * layout.width + bin_of_cells(layout.count, layout.edges)[cells]
-    runs = run_starts(in_bin)
-    place = in_bin[runs]
-    for number, row in enumerate(_BINNED):
-        np.add.at(flat, place + number * layout.count, np.add.reduceat(sums[row], runs))
+    place = rows * layout.width + bin_of_cells(layout.count, layout.edges)[cells]
+    for row in _BINNED:
+        np.add.at(flat, place, sums[row])
+        place += layout.count
+    # Cells of one row that stand together are a run: what is added up first need not be found again.
     runs = run_starts(rows)
     start, confident = rows[runs] * layout.width + after, at_or_above(CONFIDENT)[cells]
     predictions, none = sums[Row.N_PRED], np.int64(0)
