@@ -12,6 +12,7 @@ BENCHES = {
     "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),
     "recalibrate": ("bench.recalibrate", "fitting and gating maps from cells, against libraries on the raw rows"),
     "recalibration-quality": ("bench.quality", "every map on real answers, and what the gate lets through; a page"),
+    "rules": ("bench.rules", "20 rules over thousands of series: a share of evaluating them"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),
     "backtest": ("bench.backtest", "rules judged hourly over months, against reading raw rows at each step"),

@@ -14,8 +14,12 @@ from monitor.rolling.segments import parse_segment
 Patterns: TypeAlias = tuple[str, ...]
 
 
+@lru_cache(maxsize=4096)
 def matches(patterns: Patterns, name: str) -> bool:
-    """Whether a pattern that takes in matches, and none that takes out does. Only the latter: all else matches."""
+    """Whether a pattern that takes in matches, and none that takes out does. Only the latter: all else matches.
+
+    What was found is kept: rules ask the same of a few models, signals and windows for each of thousands of series.
+    """
     takes_in = [each for each in patterns if not each.startswith("!")]
     takes_out = [each[1:] for each in patterns if each.startswith("!")]
     return (not takes_in or _any(takes_in, name)) and not _any(takes_out, name)

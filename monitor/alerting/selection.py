@@ -1,6 +1,7 @@
 """Which series a rule looks at, and which rules look at nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from monitor.alerting.alertrules import AlertRule, Selection, Threshold
 from monitor.alerting.patterns import matches, matches_segment
@@ -13,8 +14,14 @@ def selects(selection: Selection, series: SeriesName, main_signal: str) -> bool:
         matches(selection.model, series.model)
         and matches(selection.signal or (main_signal,), series.signal)
         and matches(selection.source, series.source_group)
-        and matches_segment(selection.segment, parse_segment(series.segment))
+        and matches_segment(selection.segment, _parts(series.segment))
     )
+
+
+@lru_cache(maxsize=64)
+def _parts(segment: str) -> Mapping[str, str]:
+    """Many rules look at one series after the other."""
+    return parse_segment(segment)
 
 
 def unreachable(rules: Iterable[AlertRule], series: Sequence[SeriesName], main_signal: str) -> list[str]:
