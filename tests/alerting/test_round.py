@@ -2,15 +2,18 @@
 
 from collections import Counter
 from dataclasses import replace
+from time import process_time
 
 from monitor.alerting.alert import Alert
 from monitor.alerting.hushing import Hushing
+from monitor.alerting.notice import Counts
 from monitor.alerting.round import Change, Look, Rollup, decided
 from monitor.alerting.states import Firing, Ok, name_of
 from monitor.alerting.target import Target
 from monitor.alerting.terms import Terms
 from monitor.alerting.verdict import Finding
 from tests.alerting.making import MINUTE, START, verdict
+from tests.alerting.rounds import Store, force_by
 
 AT_ONCE = Terms(wait=0 * MINUTE, for_new_labels=0, keep_firing_for=0 * MINUTE)
 SERIES = [Target("series", "m", "confidence", f'{{"lang":"{name}"}}', "", "7d") for name in ("de", "en", "es", "fr")]
@@ -73,3 +76,25 @@ def test_a_verdict_that_is_not_taken_leaves_the_alert_as_it_was() -> None:
     change = round_of([look(SERIES[0], "below", minute=0)], before)[SERIES[0]]
     assert change.after is before
     assert change.decision.counted == ("stale",)
+
+
+def test_five_thousand_alerts_at_once_are_one_notice_a_group_and_take_seconds() -> None:
+    force = force_by(
+        "rules: [{name: A, metric: ece, enter: 0.1}]\n"
+        "routes: {team: {notify: [hook], group_by: [rule, model]}}\n"
+        'channels: {hook: {kind: webhook, url: "http://127.0.0.1:1/"}}\n'
+    )
+    targets = [
+        Target("series", model, "confidence", f'{{"lang":"{number}"}}', "", "7d")
+        for model in ("m", "n")
+        for number in range(2_500)
+    ]
+    store, started = Store(), process_time()
+    changes = store.carry_out(force, [look(each, "crossed") for each in targets], {}, Hushing(START + 5 * MINUTE), {})
+    assert process_time() - started < 30
+    assert len(changes) == 5_000
+    notices = [each for notices in store.notices.values() for each in notices]
+    assert sorted((each.group, each.counts) for each in notices) == [
+        ((("model", model), ("rule", "A")), Counts(2_500, 0)) for model in ("m", "n")
+    ]
+    assert all(len(each.alerts) == 2_500 for each in notices)
