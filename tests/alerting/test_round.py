@@ -8,6 +8,7 @@ from monitor.alerting.alert import Alert
 from monitor.alerting.hushing import Hushing
 from monitor.alerting.notice import Counts
 from monitor.alerting.round import Change, Look, Rollup, decided
+from monitor.alerting.routes import Inhibit, Match
 from monitor.alerting.states import Firing, Ok, name_of
 from monitor.alerting.target import Target
 from monitor.alerting.terms import Terms
@@ -98,3 +99,47 @@ def test_five_thousand_alerts_at_once_are_one_notice_a_group_and_take_seconds() 
         ((("model", model), ("rule", "A")), Counts(2_500, 0)) for model in ("m", "n")
     ]
     assert all(len(each.alerts) == 2_500 for each in notices)
+
+
+INHIBIT = (Inhibit(when=Match(rule=("B",)), mute=Match(rule=("A",))),)
+
+
+def told_beside(other: Look | Alert) -> str | None:
+    """Why nobody is told of an alert of A beside one of B that fires, either looked at too or only stored."""
+    looks = [look(SERIES[0], "crossed")]
+    alerts = {}
+    if isinstance(other, Look):
+        looks.append(other)
+    else:
+        alerts[other.id] = other
+    changes = decided(looks, alerts, Hushing(START + 5 * MINUTE, inhibit=INHIBIT))
+    (change,) = [change for change in changes if change.after.rule == "A"]
+    assert (change.decision.notice is None) == (change.after.hushed is not None)
+    return change.after.hushed
+
+
+def test_an_alert_that_fires_inhibits_whether_it_is_looked_at_or_stored_but_not_from_the_shadow() -> None:
+    shadow = replace(AT_ONCE, mode="shadow")
+    beside = replace(look(SERIES[1], "crossed"), rule="B")
+    assert told_beside(beside) == "inhibited by B"
+    assert told_beside(replace(beside, verdict=verdict("below", 5))) is None
+    assert told_beside(replace(beside, terms=shadow, hushed="shadow")) is None
+    stored = replace(firing(SERIES[1]), rule="B")
+    assert told_beside(stored) == "inhibited by B"
+    assert told_beside(replace(stored, hushed="silence 3")) == "inhibited by B", "it is known to whoever silenced it"
+    assert told_beside(replace(stored, hushed="shadow")) is None
+    assert told_beside(replace(stored, state=Ok(judged_at=START))) is None
+
+
+def test_nobody_is_told_of_a_rule_that_says_so_itself() -> None:
+    (change,) = decided([replace(look(SERIES[0], "crossed"), hushed="no route")], {}, Hushing(START + 5 * MINUTE))
+    assert (change.decision.notice, change.after.hushed) == (None, "no route")
+    assert name_of(change.after.state) == "firing"
+
+
+def test_an_alert_that_recovers_still_counts_for_the_one_alert_of_its_model() -> None:
+    slow = replace(AT_ONCE, keep_firing_for=60 * MINUTE)
+    recovers = replace(look(SERIES[0], "below"), terms=slow)
+    changed = round_of([recovers], firing(SERIES[0]), firing(WHOLE), rollups=rollup(1))
+    assert name_of(changed[SERIES[0]].after.state) == "recovering"
+    assert name_of(changed[WHOLE].after.state) == "firing"

@@ -203,7 +203,7 @@ def lived(world: World) -> Iterator[World]:
         yield world
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds())
 def test_in_the_end_receivers_believe_what_fires_and_is_not_hushed(world: World) -> None:
     """What was told before it was hushed is believed until it ends; nothing else is, and nothing is missing."""
@@ -233,7 +233,7 @@ def test_in_the_end_receivers_believe_what_fires_and_is_not_hushed(world: World)
                     assert incident == force.key(key[0], group)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(worlds())
 def test_no_change_is_lost_and_each_alert_has_one_unbroken_history(world: World) -> None:
     for _ in lived(world):
@@ -244,7 +244,7 @@ def test_no_change_is_lost_and_each_alert_has_one_unbroken_history(world: World)
             assert (history[-1].after, history[-1].number) == (name_of(alert.state), alert.state.number)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(worlds())
 def test_nobody_is_told_that_something_hushed_fires(world: World) -> None:
     seen: Counter[str] = Counter()
@@ -262,7 +262,7 @@ def test_nobody_is_told_that_something_hushed_fires(world: World) -> None:
             seen[key] = len(notices)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(worlds())
 def test_no_problem_is_ever_in_two_open_incidents(world: World) -> None:
     for _ in lived(world):
