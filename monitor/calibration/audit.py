@@ -66,7 +66,7 @@ class Audit(Subject, frozen=True, kw_only=True):
     n: int
     confidence_level: float
     gates: list[Audited]
-    warnings: list[str] = []
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class Audits(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,13 @@
 """Bands of confidence: accept, review, reject, each side with its certificate."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
 
 from monitor.calibration.certificates import Certificate, Promise, certify
-from monitor.calibration.ladder import above, exact_threshold
+from monitor.calibration.ladder import Rungs, above
 from monitor.calibration.reading import SCHEMA, Subject
 from monitor.calibration.sketch import Row, Sketch
 
@@ -30,20 +30,20 @@ class Band(msgspec.Struct, frozen=True):
 class Bands(Subject, frozen=True, kw_only=True):
     """The certificates of one series, and the bands that they make, from the highest confidence down.
 
-    Predictions of a series whose other signals miss a bar of `also` are in no band but `review`.
+    Predictions whose other signals miss a bar of `also` are in the band `review`, whatever their confidence.
     """
 
     n_predictions: int
     n: int
     coverage: float | None
     """Share of the predictions that have a label."""
-    also: list[str] = []
+    also: list[str] = msgspec.field(default_factory=list)
     """Bars that other signals have to reach, as `consistency >= 0.8`."""
     n_predictions_also: int
     """Predictions that reach them."""
     certificates: list[Certificate]
     bands: list[Band]
-    warnings: list[str] = []
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class ManyBands(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,34 +81,45 @@ def bands_of(
         also=list(also),
         n_predictions_also=sketch.total(Row.N_PRED),
         certificates=found,
-        bands=_bands(sketch, n_pred, found),
+        bands=_bands(sketch, everything, found),
         warnings=list(warnings),
     )
 
 
-def _bands(sketch: Sketch, n_pred: int, found: Iterable[Certificate]) -> list[Band]:
-    """The bands that the certified thresholds make, where there is one at all."""
+def _bands(sketch: Sketch, whole: Sketch, found: Iterable[Certificate]) -> list[Band]:
+    """The bands that the certified thresholds make, where there is one at all; what neither side takes is reviewed."""
     cuts = {each.side: each.threshold for each in found if each.threshold is not None}
     if not cuts:
         return []
-    high, low = exact_threshold(cuts.get("accept", 1.0)), cuts.get("reject", 0.0)
-    edges: list[tuple[Name, float, float]] = [("review", low, high)]
-    if "accept" in cuts:
-        edges.insert(0, ("accept", high, 1.0))
-    if "reject" in cuts:
-        edges.append(("reject", 0.0, low))
-    return [_band(sketch, n_pred, *edge) for edge in edges if edge[1] < edge[2]]
-
-
-def _band(sketch: Sketch, n_pred: int, name: Name, low: float, high: float) -> Band:
-    inside, beyond = above(sketch, low), above(sketch, high)
-    keeps_top = name == "accept" or high == 1.0
-    predictions, n, right = (
-        float(of_low[0] - (0.0 if keeps_top else of_high[0]))
-        for of_low, of_high in (
-            (inside.n_pred, beyond.n_pred),
-            (inside.n, beyond.n),
-            (inside.right, beyond.right),
-        )
+    everything = _Sums.of(above(whole, 0.0))
+    high, low = cuts.get("accept", 1.0), cuts.get("reject", 0.0)
+    accepted = _Sums.of(above(sketch, high)) if "accept" in cuts else _Sums()
+    rejected = _Sums.of(above(sketch, 0.0)) - _Sums.of(above(sketch, low))
+    sides: tuple[tuple[Name, float, float, _Sums], ...] = (
+        ("accept", high, 1.0, accepted),
+        ("review", low, high, everything - accepted - rejected),
+        ("reject", 0.0, low, rejected),
     )
-    return Band(name, low, high, predictions / n_pred if n_pred else None, int(n), right / n if n else None)
+    return [
+        sums.band(name, start, end, everything.n_pred)
+        for name, start, end, sums in sides
+        if name in cuts or (name == "review" and (start < end or sketch is not whole))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    n_pred: float = 0.0
+    n: float = 0.0
+    right: float = 0.0
+
+    @classmethod
+    def of(cls, side: Rungs) -> "_Sums":
+        return cls(float(side.n_pred[0]), float(side.n[0]), float(side.right[0]))
+
+    def __sub__(self, other: "_Sums") -> "_Sums":
+        return _Sums(self.n_pred - other.n_pred, self.n - other.n, self.right - other.right)
+
+    def band(self, name: Name, low: float, high: float, predictions: float) -> Band:
+        share = self.n_pred / predictions if predictions else None
+        return Band(name, low, high, share, int(self.n), self.right / self.n if self.n else None)

@@ -2,11 +2,12 @@
 
 ECE is a sum of absolute gaps of bins. Where the gaps are noise it is too large, by how much depends on the true gaps,
 and where two models answered the same questions their noise goes together. So the gaps of all bins of both sides are
-drawn again from a normal with their joint covariance, and the interval of the difference of two ECE holds every
-difference that fits what was seen, whichever part of the noise of the draws was already in the values.
+drawn again from a normal with their joint covariance, which tells how far the difference of two ECE may be off and how
+much of it is bias.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from monitor.calibration.bins import Bins, equal_width
 from monitor.calibration.cells import UNIT, FloatArray, bin_of_cells, cell_index
 from monitor.calibration.figures import figures
+from monitor.calibration.losses import LOG_LOSS_CLIP
 from monitor.calibration.panel import panel_of
 from monitor.calibration.reading import SCHEMA, ReadingSettings
 from monitor.calibration.sketch import Row, Sketch, merge, sketch_of
@@ -31,9 +33,11 @@ LOWER_IS_BETTER: Final = ("brier", "log_loss")
 SHOWN: Final = (JUDGED, *LOWER_IS_BETTER, "signed_gap", "accuracy")
 PAIRED_SHARE: Final = 0.5
 """Of the smaller side's labels: as many questions at least must be on both sides to compare these alone."""
-BIASES: Final = (0.5, 2.4)
-"""How often the bias of the draws was already in the values, at least and at most: gaps of bins within two standard
-errors bear 0.2 to 1.3 of it (in fact less where they are larger), gaps that are 0 bear 2.4."""
+BIAS: Final = 1.6
+"""How much of the bias of the draws is taken off a value. A gap that is 0 bears 2.4 times what the draws show, one as
+large as its standard error .7 times, a larger one less: this leaves the same error at both ends (bench compare),"""
+LEFT: Final = 0.8
+"""which is at most so much of it on either side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +157,7 @@ def compare(sides: Sides, limit: float, settings: ReadingSettings) -> Comparison
         n_both=sides.n_both,
         differences=differences,
         reason="; ".join(short) or reason,
-        notes=[*sides.notes, *_worse_otherwise(differences)],
+        notes=[*sides.notes, *(_worse_otherwise(differences) if said != "worse" else ())],
     )
 
 
@@ -186,19 +190,24 @@ def _differences(sides: Sides, settings: ReadingSettings) -> dict[str, Differenc
 
 
 def ece_interval(sides: Sides, settings: ReadingSettings) -> Interval:
-    """The interval of the ECE after minus the ECE before; it always holds the value."""
-    count, edges = settings.bins, settings.edges
+    """The interval of the ECE after minus the ECE before; it always holds the value.
+
+    The quantiles of the draws about the value less its bias, moved outwards by what may be left of the biases of both
+    sides; where the two go together, that cancels out like the noise does.
+    """
+    count, edges, level = settings.bins, settings.edges, settings.confidence_level
     bins = [equal_width(sketch, count, edges) for sketch in sides.sketches]
     gaps = np.concatenate([each.gap / each.total for each in bins])
-    rng = seeded(merge(*sides.sketches))
-    noise = _draws(_covariance(sides, bins, settings), settings.draws, rng)
-    size = np.concatenate([np.full(count, -1.0), np.ones(count)])
-    value = float(size @ np.abs(gaps))
-    again = np.abs(gaps + noise) @ size
-    mean = float(again.mean())
-    low, high = np.quantile(again - mean, [(1 - settings.confidence_level) / 2, (1 + settings.confidence_level) / 2])
-    centres = [value - often * (mean - value) for often in BIASES]
-    return min(value, min(centres) - float(high)), max(value, max(centres) - float(low))
+    noise = _draws(_covariance(sides, bins, settings), settings.draws, seeded(merge(*sides.sketches)))
+    before, after = np.split(np.abs(gaps), 2)
+    of_before, of_after = (each.sum(axis=1) for each in np.split(np.abs(gaps + noise), 2, axis=1))
+    bias = max(0.0, float(of_before.mean() - before.sum())), max(0.0, float(of_after.mean() - after.sum()))
+    again = of_after - of_before
+    apart = float(again.std() / max(np.hypot(of_before.std(), of_after.std()), 1e-300))
+    value = float(after.sum() - before.sum())
+    centre, left = value - BIAS * (bias[1] - bias[0]), LEFT * sum(bias) * min(1.0, apart)
+    low, high = np.quantile(again - again.mean(), [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return max(-1.0, min(value, centre - left - high)), min(1.0, max(value, centre + left - low))
 
 
 def _covariance(sides: Sides, bins: list[Bins], settings: ReadingSettings) -> FloatArray:
@@ -226,7 +235,7 @@ def _squares(sketch: Sketch, settings: ReadingSettings) -> FloatArray:
     """(b,) the sum of (c - y)^2 over the labels of each bin; of a share y as if drawn with that chance."""
     bin_of = bin_of_cells(settings.bins, settings.edges)[sketch.cells]
     square = (sketch.row(Row.C2) - 2 * sketch.row(Row.CY) + sketch.row(Row.Y)) / UNIT
-    return np.bincount(bin_of, square, settings.bins)
+    return np.asarray(np.bincount(bin_of, square, settings.bins), np.float64)
 
 
 def _correlation(before: Answers, after: Answers, settings: ReadingSettings) -> FloatArray:
@@ -261,15 +270,15 @@ def _unpaired(value: FloatArray, low: FloatArray, high: FloatArray) -> Interval:
 def _paired_error(name: str, before: Answers, after: Answers) -> float:
     """The standard error of the mean difference over questions."""
     change = _LOSSES[name](after) - _LOSSES[name](before)
-    return float(change.std()) / len(change) ** 0.5
+    return float(change.std()) / math.sqrt(len(change))
 
 
 def _log_loss(answers: Answers) -> FloatArray:
-    c = np.clip(answers.confidence, 1e-7, 1 - 1e-7)
+    c = np.clip(answers.confidence, LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
     return np.asarray(-(answers.outcome * np.log(c) + (1 - answers.outcome) * np.log1p(-c)))
 
 
-_LOSSES: Final = {
+_LOSSES: Final[Mapping[str, Callable[[Answers], FloatArray]]] = {
     "brier": lambda answers: answers.confidence**2 - 2 * answers.confidence * answers.outcome + answers.outcome,
     "log_loss": _log_loss,
     "signed_gap": lambda answers: answers.confidence - answers.outcome,

@@ -36,7 +36,7 @@ def first_cells(threshold: float) -> FloatArray:
         above = ((cells >= HIGH + inside) & (cells < LOW)) | (cells == 2 * GRID)
     else:
         above = round(threshold * GRID) <= GRID_FLOOR
-    return above.astype(np.float64)
+    return np.asarray(above, np.float64)
 
 
 def _ladder() -> tuple[float, ...]:
@@ -67,12 +67,12 @@ class Rungs:
 
 def rungs_above(sketch: Sketch, start: float) -> Rungs:
     """What lies at or above each step of the ladder, from `start` down."""
-    return _rungs(sketch, np.array(LADDER) <= start + _SNAP, above=True)
+    return _rungs(sketch, start, above=True)
 
 
 def rungs_below(sketch: Sketch, end: float) -> Rungs:
     """What lies below each step of the ladder, from the lowest up to `end`."""
-    return _rungs(sketch, np.array(LADDER) <= end + _SNAP, above=False)
+    return _rungs(sketch, end, above=False)
 
 
 def above(sketch: Sketch, threshold: float) -> Rungs:
@@ -81,9 +81,10 @@ def above(sketch: Sketch, threshold: float) -> Rungs:
     return Rungs(np.array([threshold]), *_sums(sketch, inside))
 
 
-def _rungs(sketch: Sketch, wanted: FloatArray, *, above: bool) -> Rungs:
-    reached = _ABOVE[wanted.astype(bool)][:, sketch.cells]
-    steps = np.array(LADDER)[wanted.astype(bool)]
+def _rungs(sketch: Sketch, highest: float, *, above: bool) -> Rungs:
+    ladder = np.array(LADDER)
+    wanted = ladder <= highest + _SNAP
+    reached, steps = _ABOVE[wanted][:, sketch.cells], ladder[wanted]
     if above:
         return Rungs(steps, *_sums(sketch, reached))
     return Rungs(steps[::-1], *_sums(sketch, 1 - reached[::-1]))

@@ -8,7 +8,10 @@ import typer
 
 from monitor.cli import (
     alerts,
+    audit,
     backtest,
+    chain,
+    compare,
     config,
     context,
     db,
@@ -32,6 +35,7 @@ from monitor.cli import (
     silence,
     status,
     testrules,
+    thresholds,
     web,
 )
 from monitor.errors import BadInput, BadSettings, CaldriftError, Unavailable
@@ -49,7 +53,10 @@ app = typer.Typer(
 )
 
 alerts.register(app)
+audit.register(app)
 backtest.register(app)
+chain.register(app)
+compare.register(app)
 config.register(app)
 db.register(app)
 dead_letters.register(app)
@@ -72,6 +79,7 @@ series.register(app)
 silence.register(app)
 status.register(app)
 testrules.register(app)
+thresholds.register(app)
 web.register(app)
 
 

@@ -12,11 +12,7 @@ from monitor.errors import BadInput
 
 if TYPE_CHECKING:
     from monitor.calibration.reading import Reading, ReadingSettings
-    from monitor.config.sections import Settings
-    from monitor.files.formats import Source
-    from monitor.files.measure import Measured, Wanted
-    from monitor.files.pairs import PairColumns
-    from monitor.files.rejections import Rejections
+    from monitor.files.measure import Measured
 
 PARTIAL = 4
 
@@ -55,6 +51,7 @@ def measure(
     rejects: Annotated[Path | None, typer.Option("--rejects", metavar="OUT", help="Write every bad row here.")] = None,
 ) -> None:
     """Measure calibration from files: no server. Exit code 4 when some rows were bad, 1 when nothing was measured."""
+    from monitor.cli.files import Files, measured_files
     from monitor.config.values import reading_settings
     from monitor.files.measure import Wanted, unknown_slices
     from monitor.files.rejections import Rejections
@@ -63,65 +60,18 @@ def measure(
     settings = context.settings(servers=False)
     how = reading_settings(settings, bins, cast('Literal["right_closed", "left_closed"] | None', edges))
     wanted = Wanted(slices([*(by or []), *(segment_column or [])]), model)
+    given = Files(predictions, labels, pairs, confidence_column, correct_column, model_column)
     with Rejections(lambda line: print(line, file=sys.stderr), shown, rejects) as refused:
-        if pairs is not None and predictions is None and labels is None:
-            columns = _pair_columns(settings, wanted, confidence_column, correct_column, model_column)
-            measured, files = _measure_pairs(settings, pairs, columns, wanted, refused), [pairs]
-        elif pairs is None and predictions is not None and labels is not None:
-            measured, files = _measure_events(settings, predictions, labels, wanted, refused), [predictions, labels]
-        else:
-            raise BadInput("give --predictions and --labels, or --pairs", "usage")
+        measured = measured_files(settings, given, wanted, refused)
         refused.finish()
     readings = [each for each in _readings(measured, how, settings.windows.maturity) if signal in {None, each.signal}]
     for name in unknown_slices(measured, wanted.slices):
         print(f"no prediction has a value of {name}", file=sys.stderr)
-    _show(readings, measured, files, as_json=as_json, html=html, bins_table=bins_table)
+    _show(readings, measured, given.paths, as_json=as_json, html=html, bins_table=bins_table)
     if refused.counts:
         raise typer.Exit(PARTIAL)
     if not any(reading.n_predictions for reading in readings):
         raise typer.Exit(1)
-
-
-def _pair_columns(
-    settings: "Settings", wanted: "Wanted", confidence: str, correct: str, model_column: str | None
-) -> "PairColumns":
-    from monitor.config.values import segment_scheme
-    from monitor.files.pairs import PairColumns
-    from monitor.rolling.segments import Dimension
-
-    declared = {dimension.name: dimension for dimension in segment_scheme(settings).dimensions}
-    dimensions = tuple(declared.get(name, Dimension(name)) for name in wanted.slices.dimensions)
-    return PairColumns(confidence, correct, model_column, wanted.model or "model", dimensions)
-
-
-def _measure_pairs(
-    settings: "Settings", path: Path, columns: "PairColumns", wanted: "Wanted", refused: "Rejections"
-) -> "Measured":
-    from monitor.cli.progress import progress
-    from monitor.files.formats import source
-    from monitor.files.measure import measure_pairs
-
-    file = source(path)
-    with progress("reading", file.size) as told:
-        return measure_pairs(file, columns, wanted, settings.events.main_signal, told=told, rejections=refused)
-
-
-def _measure_events(
-    settings: "Settings", predictions: Path, labels: Path, wanted: "Wanted", refused: "Rejections"
-) -> "Measured":
-    from functools import partial
-
-    from monitor.cli.progress import progress
-    from monitor.config.values import event_rules, is_primary_source, segment_scheme, series_bound
-    from monitor.files.formats import source
-    from monitor.files.measure import Reader, measure_events
-
-    files: tuple[Source, Source] = (source(predictions), source(labels))
-    primary = partial(is_primary_source, settings)
-    reader = Reader(event_rules(settings), segment_scheme(settings), series_bound(settings), primary)
-    now = datetime.now(UTC)
-    with progress("reading", sum(file.size for file in files)) as told:
-        return measure_events(files, reader, wanted, now, told=told, rejections=refused)
 
 
 def _readings(measured: "Measured", how: "ReadingSettings", maturity: timedelta) -> "list[Reading]":

@@ -46,10 +46,10 @@ def reading(
     request = Request(
         name=SeriesName(model, signal or settings.events.main_signal, segment_text(parse_segment(segment)), source),
         window=window_named(window),
-        maturity=settings.windows.maturity if maturity is None else _length(maturity),
+        maturity=settings.windows.maturity if maturity is None else length(maturity),
         full_maturity=settings.windows.maturity,
         reading=reading_settings(settings, bins, edges),
-        known_at=None if as_of is None else _instant(as_of),
+        known_at=None if as_of is None else instant(as_of),
     )
     found, drift = _ask(settings, request)
     typer.echo(to_json([found]) if as_json else f"{reading_text(found)}\n\n{drift}")
@@ -74,7 +74,7 @@ def _ask(settings: "Settings", request: "Request") -> "tuple[Reading, str]":
         return found, drift_line(rows[0] if rows else None, last[0] if last else None)
 
 
-def _length(text: str) -> timedelta:
+def length(text: str) -> timedelta:
     from monitor.forms.durations import parse
 
     try:
@@ -83,7 +83,7 @@ def _length(text: str) -> timedelta:
         raise BadInput(f"--maturity {failure}, got {text}", "maturity") from None
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

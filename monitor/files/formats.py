@@ -50,11 +50,21 @@ class Source:
         return self.path.stat().st_size
 
 
-def source(path: Path) -> Source:
-    """The file at `path`; its name tells its format. Raises BadInput when it cannot be read or has another name."""
+def is_named_like_a_file(path: Path) -> bool:
+    """Whether the name ends as that of a file which can be read."""
+    return _ending(path)[0] in _ENDINGS
+
+
+def _ending(path: Path) -> tuple[str, bool]:
+    """The ending that tells the format, and whether the file is compressed."""
     endings = [ending.lower() for ending in path.suffixes]
     gzipped = endings[-1:] == [".gz"]
-    ending = next(iter(endings[-2:-1] if gzipped else endings[-1:]), "")
+    return next(iter(endings[-2:-1] if gzipped else endings[-1:]), ""), gzipped
+
+
+def source(path: Path) -> Source:
+    """The file at `path`; its name tells its format. Raises BadInput when it cannot be read or has another name."""
+    ending, gzipped = _ending(path)
     if ending not in _ENDINGS or (gzipped and _ENDINGS[ending] is Format.PARQUET):
         allowed = f"{', '.join(_ENDINGS)}; all but Parquet also with .gz"
         raise BadInput(f"{path}: the name must end in one of {allowed}", "usage")

@@ -80,16 +80,7 @@ def add_pairs(
     """
     total = PairSums()
     read = _Reader(columns)
-    for run in _runs(file, columns, told):
-        confidence, correct, groups, bad = read.run(run)
-        refuse(sorted((*run.bad, *bad), key=lambda each: each.row))
-        kept = ~np.isnan(confidence)
-        if only is not None:
-            of_model = np.array([name[0] == only for name in read.groups] or [False])
-            kept &= of_model[groups]
-        confidence, correct, groups = confidence[kept], correct[kept], groups[kept]
-        if not len(confidence):
-            continue
+    for confidence, correct, groups in _kept(file, read, told, refuse, only):
         keys = groups * CELLS + cell_index(confidence)
         added, sums = gather(keys, contributions(confidence, correct))
         total.keys, total.sums = gather(np.concatenate([total.keys, added]), np.concatenate([total.sums, sums], axis=1))
@@ -97,6 +88,43 @@ def add_pairs(
         total.labels += int(np.count_nonzero(~np.isnan(correct)))
     total.groups = {name: number for name, number in read.groups.items() if only in {None, name[0]}}
     return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairRows:
+    """The good rows of a file of pairs, in their order: all (n,)."""
+
+    confidence: Floats
+    outcome: Floats
+    """NaN without a label."""
+    group: Int64s
+    """The place in `names` of the row's model and the values of its dimensions."""
+    names: tuple[tuple[str, ...], ...]
+
+
+def pair_rows(
+    file: Source, columns: PairColumns, told: Told, refuse: Callable[[list[BadRow]], None], only: str | None = None
+) -> PairRows:
+    """Read a file of pairs and keep its rows; as `add_pairs`, which keeps their sums."""
+    read = _Reader(columns)
+    runs = [*_kept(file, read, told, refuse, only), (np.zeros(0), np.zeros(0), np.zeros(0, np.int64))]
+    confidence, outcome, group = zip(*runs, strict=True)
+    return PairRows(np.concatenate(confidence), np.concatenate(outcome), np.concatenate(group), tuple(read.groups))
+
+
+def _kept(
+    file: Source, read: "_Reader", told: Told, refuse: Callable[[list[BadRow]], None], only: str | None
+) -> Iterator[tuple[Floats, Floats, Int64s]]:
+    """Confidence, outcome and group of the good rows, in runs; `only` keeps one model."""
+    for run in _runs(file, read.columns, told):
+        confidence, correct, groups, bad = read.run(run)
+        refuse(sorted((*run.bad, *bad), key=lambda each: each.row))
+        kept = ~np.isnan(confidence)
+        if only is not None:
+            of_model = np.array([name[0] == only for name in read.groups] or [False])
+            kept &= of_model[groups]
+        if kept.any():
+            yield confidence[kept], correct[kept], groups[kept]
 
 
 def _runs(file: Source, columns: PairColumns, told: Told) -> Iterator[Records]:

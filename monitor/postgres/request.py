@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.calibration.reading import Reading, ReadingSettings
+from monitor.calibration.reading import Reading, ReadingSettings, Subject
 from monitor.calibration.readout import read
-from monitor.calibration.sketch import checked
+from monitor.calibration.sketch import Sketch, checked
 from monitor.errors import BadInput
 from monitor.postgres.database import Connection
 from monitor.postgres.detectors import read_references
@@ -34,8 +34,17 @@ class Request:
     known_at: datetime | None = None
 
 
-def answer(connection: Connection, request: Request, now: datetime) -> Reading:
-    """The exact reading. An edge that falls into a merged day is moved out to the day's, and the reading says so.
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What a request is about: the sums of its window, and whose they are."""
+
+    series: int
+    sketch: Sketch
+    subject: Subject
+
+
+def total(connection: Connection, request: Request, now: datetime) -> Total:
+    """The exact sums. An edge that falls into a merged day is moved out to the day's, and the subject says so.
 
     Raises BadInput for a series that does not exist or an instant of which nothing can be told, Refused for sums that
     no events lead to.
@@ -46,11 +55,18 @@ def answer(connection: Connection, request: Request, now: datetime) -> Reading:
             settle(connection)
             _check_known(connection, request.known_at, now)
         series = find_series(connection, request.name)
-        total = series_sum(connection, series.id, span_at(request.window, at, request.maturity), request.known_at)
-        reference = read_references(connection, [series.id]).get(series.id)
-    subject = subject_of(request.name, request.window.name, total.span, at, request.full_maturity)
-    before = None if reference is None else reference.before(subject.window_start)
-    return read(checked(total.sketch), request.reading, subject, before)
+        found = series_sum(connection, series.id, span_at(request.window, at, request.maturity), request.known_at)
+    subject = subject_of(request.name, request.window.name, found.span, at, request.full_maturity)
+    return Total(series.id, checked(found.sketch), subject)
+
+
+def answer(connection: Connection, request: Request, now: datetime) -> Reading:
+    """The exact reading of `total`."""
+    with connection.transaction():
+        found = total(connection, request, now)
+        reference = read_references(connection, [found.series]).get(found.series)
+    before = None if reference is None else reference.before(found.subject.window_start)
+    return read(found.sketch, request.reading, found.subject, before)
 
 
 def _check_known(connection: Connection, known_at: datetime, now: datetime) -> None:

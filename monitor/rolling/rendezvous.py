@@ -16,13 +16,13 @@ from monitor.events.messages import IdScope, Label, Prediction
 from monitor.rolling.arrivals import NONE, IsPrimary, LabelArrivals, PredictionArrivals, dense
 from monitor.rolling.batches import LabelBatch, PredictionColumns, label_batch, prediction_columns
 from monitor.rolling.bound import SeriesBound
-from monitor.rolling.claims import derived_signals
+from monitor.rolling.claims import claims_of, derived_signals
 from monitor.rolling.deltas import HOUR_US, Delta, delta_of, merge, nothing, without_panes
 from monitor.rolling.fanout import by_series, route_names, routes
 from monitor.rolling.history import Arrived, History, history_of
 from monitor.rolling.panes import Span
 from monitor.rolling.recall import Recall
-from monitor.rolling.rows import Int32s, Int64s
+from monitor.rolling.rows import Floats, Int32s, Int64s
 from monitor.rolling.segments import SegmentKey, SegmentScheme, SeriesName, without_classes
 from monitor.rolling.stacks import regrouped, series_of, sketches
 
@@ -48,6 +48,19 @@ class Joined:
     """First and last time of prediction, microseconds since the epoch; None without any."""
     spans: Mapping[int, Span]
     """The panes from the first prediction to the last, by the id of the segment set."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """Predictions with the outcome of their main signal, in order of arrival; arrays are (n,)."""
+
+    ids: Ids
+    confidence: Floats
+    outcome: Floats
+    """0..1."""
+    segment_set: Int32s
+    """The place in `keys` of the segments of each."""
+    keys: tuple[SegmentKey, ...]
 
 
 class Rendezvous:
@@ -89,17 +102,13 @@ class Rendezvous:
 
         Unless `by_pane`, all panes count as one, of hour 0: that is all a reading over everything needs.
         """
-        predictions, labels, of_prediction, of_label, first = self._met()
-        winner, counts = labels.winners(of_label, len(first))
-        kept = np.sort(first[first != NONE])
-        label_of_row = winner[of_prediction[kept]]
+        met = self._met()
+        predictions, labels, kept, label_of_row, counts = met.predictions, met.labels, met.kept, met.label, met.counts
         delta, derived = nothing(), derived_signals(enumerate(self._keys))
         for place in range(0, len(kept), CHUNK):
             some = slice(place, place + CHUNK)
             part = delta_of(predictions.rows(kept[some], labels.columns(label_of_row[some])), derived=derived)
             delta = merge(delta, part if by_pane else without_panes(part))
-        counts |= predictions.repeated(of_prediction, first, _alike(self._keys))
-        counts["orphan_label"] = int(np.count_nonzero((winner != NONE) & (first == NONE)))
         counts["pairs"] = labels.valid(label_of_row)
         counts["folded_value"] = self._folded
         counts["label_incomparable"] = delta.counts.get("label_incomparable", 0)
@@ -108,12 +117,29 @@ class Rendezvous:
         spans = _spans(predictions.segment_set[kept], times // HOUR_US)
         return Joined(delta, tuple(self._keys), labels.groups, counts, span, spans)
 
+    def answered(self) -> Answered:
+        """The predictions of which it is known whether they were right, one by one, by labels of primary sources."""
+        met, derived = self._met(), derived_signals(enumerate(self._keys))
+        places, outcomes = [np.zeros(0, np.int64)], [np.zeros(0)]
+        for place in range(0, len(met.kept), CHUNK):
+            some = slice(place, place + CHUNK)
+            rows = met.predictions.rows(met.kept[some], met.labels.columns(met.label[some]))
+            claims = claims_of(rows, derived)
+            main = np.flatnonzero(claims.signal[: claims.parts[0]] == 0)
+            outcome = claims.outcomes(rows, rows.label)[main]
+            known = ~np.isnan(outcome) & (rows.label.source[claims.row[main]] == 0)
+            places.append(met.kept[some][claims.row[main][known]])
+            outcomes.append(outcome[known])
+        at = np.concatenate(places)
+        of = met.predictions
+        return Answered(of.ids[at], of.confidence[at], np.concatenate(outcomes), of.segment_set[at], tuple(self._keys))
+
     def history(self) -> History:
         """What became known when: a prediction at its own time, a label at its own, or with its prediction."""
-        predictions, labels, _, of_label, first = self._met()
+        predictions, labels, _, of_label, first = self._arrived()
         return history_of(Arrived(predictions, labels, of_label, first), tuple(self._keys), self._scheme.main_signal)
 
-    def _met(self) -> tuple[PredictionArrivals, LabelArrivals, Int64s, Int64s, Int64s]:
+    def _arrived(self) -> tuple[PredictionArrivals, LabelArrivals, Int64s, Int64s, Int64s]:
         """All that came, the number of the group that each prediction and each label is of, and the place of each
         group's first prediction, -1 for none."""
         predictions = PredictionArrivals(self._predictions, self._segment_sets)
@@ -121,6 +147,27 @@ class Rendezvous:
         group = _numbered(predictions.ids, labels.ids)
         of_prediction, of_label = group[: len(predictions)], group[len(predictions) :]
         return predictions, labels, of_prediction, of_label, _first(of_prediction, int(group.max(initial=NONE)) + 1)
+
+    def _met(self) -> "_Met":
+        predictions, labels, of_prediction, of_label, first = self._arrived()
+        winner, counts = labels.winners(of_label, len(first))
+        kept = np.sort(first[first != NONE])
+        counts |= predictions.repeated(of_prediction, first, _alike(self._keys))
+        counts["orphan_label"] = int(np.count_nonzero((winner != NONE) & (first == NONE)))
+        return _Met(predictions, labels, kept, winner[of_prediction[kept]], counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Met:
+    """Who met whom."""
+
+    predictions: PredictionArrivals
+    labels: LabelArrivals
+    kept: Int64s
+    """The places of the predictions that count, ascending."""
+    label: Int64s
+    """The place of the label of each, -1 for none."""
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""`caldrift thresholds`: thresholds of confidence that keep a promise, certified."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli import context, options
+from monitor.cli.choice import Choice, Chosen, bars, choose
+from monitor.cli.files import Files
+from monitor.cli.measure import PARTIAL
+
+if TYPE_CHECKING:
+    from monitor.calibration.bands import Bands
+    from monitor.calibration.certificates import Promise
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("thresholds")(thresholds)
+
+
+def thresholds(
+    model: Annotated[str | None, typer.Argument(help="Name of the model.", show_default=False)] = None,
+    *,
+    target: Annotated[float, typer.Option(help="Accept where at least this share is right.")] = 0.95,
+    reject: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Reject where at most this share is right.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Chance that a certificate is wrong, at most.")] = 0.05,
+    start: Annotated[
+        float, typer.Option(help="Threshold at which the walk begins; choose it before you see the labels.")
+    ] = 0.95,
+    jointly: Annotated[
+        bool, typer.Option("--jointly", help="Delta is for all certificates together, in equal parts.")
+    ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help='Accept only where another signal is high too: "consistency >= 0.8".'),
+    ] = None,
+    predictions: options.Predictions = None,
+    labels: options.Labels = None,
+    pairs: options.Pairs = None,
+    confidence_column: options.ConfidenceColumn = "confidence",
+    correct_column: options.CorrectColumn = "correct",
+    model_column: options.ModelColumn = None,
+    by: options.By = None,
+    signal: options.Signal = None,
+    segment: options.Segment = "",
+    window: options.Window = "all",
+    maturity: options.Maturity = None,
+    as_of: options.AsOf = None,
+    as_json: options.Json = False,
+    shown: options.Shown = 20,
+    rejects: options.Rejects = None,
+) -> None:
+    """Certify thresholds: above it, at least this share is right, with a guarantee. From files, or from the store.
+
+    Exit code 1 when nothing could be certified, 4 when some rows of files were bad.
+    """
+    import msgspec
+
+    from monitor.calibration.bands import ManyBands
+    from monitor.cli.thresholding import thresholds_text
+
+    promises = _promises(target, reject, delta, start)
+    files = Files(predictions, labels, pairs, confidence_column, correct_column, model_column)
+    settings = context.settings(servers=not files.paths)
+    asked = Choice(
+        files, model, signal, tuple(by or ()), tuple(also or ()), segment, window, maturity, as_of, shown, rejects
+    )
+    series, some_bad = choose(settings, asked)
+    parts = len(series) * len(promises) if jointly else 1
+    found = [_bands(each, promises, parts, asked.also) for each in series]
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(ManyBands(thresholds=found)).decode() + "\n")
+    elif found:
+        print(thresholds_text(found))
+    else:
+        print("no prediction: nothing to certify", file=sys.stderr)
+    if some_bad:
+        raise typer.Exit(PARTIAL)
+    if not any(each.certified for one in found for each in one.certificates):
+        raise typer.Exit(1)
+
+
+def _promises(target: float, reject: float | None, delta: float, start: float) -> "list[Promise]":
+    from monitor.calibration.certificates import Promise
+
+    accept = Promise(target, delta, start)
+    return [accept] if reject is None else [accept, Promise(reject, delta, 1.0, "reject")]
+
+
+def _bands(chosen: Chosen, promises: "list[Promise]", parts: int, also: tuple[str, ...]) -> "Bands":
+    from dataclasses import replace
+
+    from monitor.calibration.bands import bands_of
+    from monitor.calibration.reading import ReadingSettings
+    from monitor.calibration.sampling import labelling_of
+
+    return bands_of(
+        chosen.sketch,
+        [replace(promise, delta=promise.delta / parts) for promise in promises],
+        chosen.subject,
+        whole=chosen.whole,
+        also=[bar.words for bar in bars(also)],
+        warnings=labelling_of(chosen.whole, ReadingSettings()).warnings,
+    )
