@@ -216,19 +216,22 @@ def _covariance(sides: Sides, bins: list[Bins], settings: ReadingSettings) -> Fl
     A bin's own variance counts its outcomes as right with chance (k + 1/2) / (n + 1) at least, so that a bin of only
     right answers is not certain.
     """
-    moments, spreads = [], []
+    squares, means = [], []
     for each, sketch in zip(bins, sides.sketches, strict=True):
-        n = float(each.total)
         chance = (each.sum_y / UNIT + 0.5) / (each.n + 1)
-        mean = each.gap / n
-        square = np.maximum(_squares(sketch, settings) / n, each.n / n * chance * (1 - chance))
-        moment = (np.diag(square) - np.outer(mean, mean)) / n
-        moments.append(moment)
-        spreads.append(np.sqrt(np.diagonal(moment)))
-    cross = np.zeros_like(moments[0])
+        own = each.gap**2 / np.maximum(each.n, 1)
+        spread = np.maximum(_squares(sketch, settings) - own, each.n * chance * (1 - chance))
+        squares.append((spread + own) / each.total)
+        means.append(each.gap / each.total)
+    before, after = (
+        (np.diag(square) - np.outer(mean, mean)) / each.total
+        for square, mean, each in zip(squares, means, bins, strict=True)
+    )
+    cross = np.zeros_like(before)
     if sides.pairs is not None:
-        cross = _correlation(*sides.pairs, settings) * np.outer(*spreads)
-    return np.block([[moments[0], cross], [cross.T, moments[1]]])
+        together = _together(*sides.pairs, settings) * np.sqrt(np.outer(*squares))
+        cross = (together - np.outer(*means)) / bins[0].total
+    return np.block([[before, cross], [cross.T, after]])
 
 
 def _squares(sketch: Sketch, settings: ReadingSettings) -> FloatArray:
@@ -238,20 +241,23 @@ def _squares(sketch: Sketch, settings: ReadingSettings) -> FloatArray:
     return np.asarray(np.bincount(bin_of, square, settings.bins), np.float64)
 
 
-def _correlation(before: Answers, after: Answers, settings: ReadingSettings) -> FloatArray:
-    """(b, b) of what a question adds to the gap of each bin before, and to that of each bin after."""
-    count, n = settings.bins, len(before)
+def _together(before: Answers, after: Answers, settings: ReadingSettings) -> FloatArray:
+    """(b, b) the cosine of what questions add to the gap of each bin before and of each bin after, -1..1.
+
+    Where a bin's answers add nothing, the share of the questions that both bins hold.
+    """
+    count = settings.bins
     bin_of = [bin_of_cells(count, settings.edges)[cell_index(side.confidence)] for side in (before, after)]
     gap = [side.confidence - side.outcome for side in (before, after)]
-    mean = [np.bincount(place, of, count) / n for place, of in zip(bin_of, gap, strict=True)]
-    spread = [
-        np.sqrt(np.maximum(np.bincount(place, of * of, count) / n - each**2, 0.0))
-        for place, of, each in zip(bin_of, gap, mean, strict=True)
-    ]
-    both = np.bincount(bin_of[0] * count + bin_of[1], gap[0] * gap[1], count * count).reshape(count, count) / n
-    scale = np.outer(*spread)
-    together = np.divide(both - np.outer(*mean), scale, out=np.zeros_like(both), where=scale > 1e-15)
-    return np.clip(together, -1.0, 1.0)
+
+    def cosine(one: FloatArray, other: FloatArray) -> tuple[FloatArray, FloatArray]:
+        sums = np.bincount(bin_of[0] * count + bin_of[1], one * other, count * count).reshape(count, count)
+        of_one, of_other = np.bincount(bin_of[0], one**2, count), np.bincount(bin_of[1], other**2, count)
+        scale = np.sqrt(np.outer(of_one, of_other))
+        return np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 1e-12), scale
+
+    (found, scale), (held, _) = cosine(gap[0], gap[1]), cosine(np.ones(len(before)), np.ones(len(after)))
+    return np.clip(np.where(scale > 1e-12, found, held), -1.0, 1.0)
 
 
 def _draws(covariance: FloatArray, draws: int, rng: np.random.Generator) -> FloatArray:
