@@ -8,6 +8,11 @@ BENCHES = {
     "evaluate": ("bench.evaluate", "from publishing to panes; the leader's memory with many series"),
     "readings": ("bench.readings", "every measure of thousands of series, against libraries on the raw rows"),
     "coverage": ("bench.coverage", "how often intervals hold the truth; writes docs/interval-coverage.md"),
+    "certificates": (
+        "bench.certificates",
+        "thresholds that promise an accuracy; writes the table of docs/thresholds.md",
+    ),
+    "compare": ("bench.compare", "two releases: coverage and false verdicts; writes the table of docs/compare.md"),
     "sequences": ("bench.sequences", "intervals that hold at every look; writes docs/confidence-sequences.md"),
     "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),
     "recalibrate": ("bench.recalibrate", "fitting and gating maps from cells, against libraries on the raw rows"),

@@ -155,6 +155,8 @@ def _answers(settings: "Settings", asked: Asked, side: str, refused: "Rejections
 
     files, of_events = asked.files, asked.files.labels is not None
     together = files.predictions if of_events else files.pairs
+    if files.pairs is not None and files.model_column is None:
+        raise BadInput("--pairs needs --model-column, to tell both sides apart", "usage")
     path, only = (Path(side), asked.model) if together is None else (together, side)
     file = source(path)
     if of_events and files.labels is not None:
