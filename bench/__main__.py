@@ -10,7 +10,7 @@ BENCHES = {
     "coverage": ("bench.coverage", "how often intervals hold the truth; writes docs/interval-coverage.md"),
     "certificates": (
         "bench.certificates",
-        "thresholds that promise an accuracy; writes the table of docs/thresholds.md",
+        "thresholds with a promise; writes the table of docs/thresholds.md",
     ),
     "compare": ("bench.compare", "two releases: coverage and false verdicts; writes the table of docs/compare.md"),
     "sequences": ("bench.sequences", "intervals that hold at every look; writes docs/confidence-sequences.md"),

@@ -88,8 +88,8 @@ def page(found: list[Row], streams: int, command: str) -> str:
         for row in found
     ]
     words = (
-        f"Written by `{command}`: {streams:,} streams a line, target {TARGET:g}, delta {DELTA:g}, whose sampling error is "
-        f"{error:.3f}. The most broken promises of any line: **{worst:.3f}**.\n\n"
+        f"Written by `{command}`: {streams:,} streams a line, target {TARGET:g}, delta {DELTA:g}, whose sampling error "
+        f"is {error:.3f}. The most broken promises of any line: **{worst:.3f}**.\n\n"
     )
     return words + table(head, body)
 
