@@ -125,12 +125,12 @@ def the_notice_is_told(connection: Connection) -> None:
 
 Deed = Callable[[Connection], None]
 METRICS: dict[str, tuple[str, Deed, Deed, str]] = {
-    "labels_stale": ("48h", labels_come_late, labels_come, "labels_stale is 60h, limit 2d"),
-    "intake_stopped": ("10m", messages_wait, messages_are_applied, "intake_stopped is 1h"),
-    "consumer_lag": ("15", messages_wait, messages_are_applied, "consumer_lag is 20, limit 15."),
-    "dead_letters": ("10", messages_are_bad, messages_are_old, "dead_letters is 11, limit 10."),
-    "evaluation_late": ("1h", nothing_is_evaluated, it_is_evaluated, "evaluation_late is 2h"),
-    "outbox_stuck": ("30m", a_notice_waits, the_notice_is_told, "outbox_stuck is 1h"),
+    "labels_stale": ("48h", labels_come_late, labels_come, "A: labels_stale is 60h (m)"),
+    "intake_stopped": ("10m", messages_wait, messages_are_applied, "A: intake_stopped is 1h"),
+    "consumer_lag": ("15", messages_wait, messages_are_applied, "A: consumer_lag is 20"),
+    "dead_letters": ("10", messages_are_bad, messages_are_old, "A: dead_letters is 11"),
+    "evaluation_late": ("1h", nothing_is_evaluated, it_is_evaluated, "A: evaluation_late is 2h"),
+    "outbox_stuck": ("30m", a_notice_waits, the_notice_is_told, "A: outbox_stuck is 1h"),
 }
 
 
