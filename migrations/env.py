@@ -5,8 +5,8 @@ From alembic's own command line: `alembic -x dsn=postgresql://... -x ids=hashed 
 
 from alembic import context
 
-from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.migration import compared, engine_of
+from monitor.postgres.schema import whole_schema
 
 
 def run() -> None:

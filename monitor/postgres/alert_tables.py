@@ -218,6 +218,3 @@ audit = Table(
     Index("ix_audit_at", "at"),
     comment="what people changed; only ever added to",
 )
-
-whole_schema: Final = metadata
-"""All tables: those of `monitor.postgres.tables` and these."""

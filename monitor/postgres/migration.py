@@ -18,8 +18,8 @@ from sqlalchemy.schema import SchemaItem
 
 from monitor.errors import BadSettings, Refused
 from monitor.postgres import roles
-from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import connect
+from monitor.postgres.schema import whole_schema
 from monitor.postgres.tables import HASHED, LAYOUTS
 
 UPGRADE_LOCK: Final = 0x63616C6472696674

@@ -11,8 +11,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import Connection
+from monitor.postgres.schema import whole_schema
 
 MIGRATE: Final = "caldrift_migrate"
 APP: Final = "caldrift_app"

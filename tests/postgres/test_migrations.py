@@ -14,8 +14,8 @@ from alembic.script import ScriptDirectory
 from monitor.calibration.sketch import SUMS
 from monitor.errors import BadSettings, Refused, Unavailable
 from monitor.postgres import migration
-from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import Connection, connect
+from monitor.postgres.schema import whole_schema
 from monitor.postgres.sketches import COLUMNS, read_stack
 from monitor.postgres.tables import HASH_PARTITIONS, LAYOUTS, SUM_COLUMNS
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from monitor.postgres.alert_tables import whole_schema
 from monitor.postgres.database import Connection
+from monitor.postgres.schema import whole_schema
 from tests.postgres.traffic import evaluate, ingest
 
 
