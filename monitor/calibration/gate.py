@@ -110,8 +110,8 @@ def judge(
     labels, right = float(pooled.labels[0]), float(pooled.right.sum())
     if reasons := [*reasons, *_too_few(labels, right, gate)]:
         return Verdict(passed=False, reasons=tuple(reasons), labels=labels)
-    new = _said(candidate, candidate.clip, parts, sample)
-    old = sample.confidence if incumbent is None else _said(incumbent, candidate.clip, parts, sample)
+    new = said_of(candidate, candidate.clip, parts, sample)
+    old = sample.confidence if incumbent is None else said_of(incumbent, candidate.clip, parts, sample)
     constant = np.full(len(old), np.clip(right / labels, candidate.clip, 1 - candidate.clip))
     rivals: dict[Rival, FloatArray] = {"in force": old, "as stated": sample.confidence, "a constant": constant}
     gains = {rival: paired_gains(pooled, said, new, gate.level)[0] for rival, said in rivals.items()}
@@ -173,8 +173,8 @@ def _too_few(labels: float, right: float, gate: Gate) -> list[str]:
     return []
 
 
-def _said(calibrator: Calibrator, clip: float, parts: Sequence[Part], sample: Sample) -> FloatArray:
-    """(t,) what a calibrator makes of each cell, within `clip`."""
+def said_of(calibrator: Calibrator, clip: float, parts: Sequence[Part], sample: Sample) -> FloatArray:
+    """(t,) what a calibrator makes of each cell of the sample of these parts, within clip..1-clip."""
     lookup = Lookup(calibrator)
     curves = [lookup.map_of(part.segment).curve for part in parts]
     said = applied(curves, sample, calibrator.clip, [part.fields for part in parts])

@@ -1,0 +1,344 @@
+"""Calibrators: artefacts as they were fitted, runs and what came of them, and what is in force.
+
+What is in force is the last promotion of a model and signal. Each has the number after the one that its author saw, so
+of two at once one is refused. The leader settles a promotion afterwards: detectors learn anew, and people are told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+
+from monitor.calibration.calibrators.artefact import Calibrator, decode, encode, fingerprint
+from monitor.calibration.gate import Verdict
+from monitor.errors import BadInput, Refused
+from monitor.postgres.audit import note
+from monitor.postgres.database import Connection
+from monitor.recalibration.trial import Trial
+
+Cause: TypeAlias = Literal["schedule", "alert", "demand"]
+Outcome: TypeAlias = Literal["passed", "kept", "failed"]
+Stage: TypeAlias = Literal["active", "shadow"]
+
+STORED: Final = "SELECT id, model, signal, version, fingerprint, body, created_at FROM calibrator"
+STORE: Final = """
+INSERT INTO calibrator (model, signal, version, fingerprint, body, created_at)
+SELECT %(model)s, %(signal)s, 1 + coalesce(max(version), 0), %(fingerprint)s, %(body)s, %(now)s
+FROM calibrator WHERE model = %(model)s AND signal = %(signal)s
+RETURNING id, model, signal, version, fingerprint, body, created_at
+"""
+NOTE_RUN: Final = """
+INSERT INTO recalibration (model, signal, cause, due_at, alert, fired_at, at, outcome, sentence, body, calibrator)
+VALUES (%(model)s, %(signal)s, %(cause)s, %(due_at)s, %(alert)s, %(fired_at)s, %(at)s, %(outcome)s, %(sentence)s,
+    %(body)s, %(calibrator)s)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+RUNS: Final = """
+SELECT id, model, signal, cause, due_at, alert, fired_at, at, outcome, sentence, body::text, calibrator, told_at
+FROM recalibration WHERE {} ORDER BY at DESC, id DESC LIMIT %(limit)s
+"""
+PROMOTIONS: Final = """
+SELECT p.model, p.signal, p.number, p.stage, p.at, p."by", p.reason, p.checked_at, p.settled_at,
+    c.id, c.version, c.fingerprint, c.body, c.created_at
+FROM promotion AS p LEFT JOIN calibrator AS c ON c.id = p.calibrator WHERE {}
+"""
+PROMOTE: Final = """
+INSERT INTO promotion (model, signal, number, calibrator, stage, at, "by", reason)
+VALUES (%(model)s, %(signal)s, %(number)s, %(calibrator)s, %(stage)s, %(at)s, %(by)s, %(reason)s)
+"""
+LAST: Final = """
+SELECT max(due_at) AS due_at FROM recalibration WHERE model = %s AND signal = %s AND cause = 'schedule'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An artefact. `version` counts those of the model and signal."""
+
+    id: int
+    model: str
+    signal: str
+    version: int
+    fingerprint: str
+    body: str
+    created_at: datetime
+
+    @property
+    def calibrator(self) -> Calibrator:
+        """The artefact, checked. Raises Refused for one of another version of caldrift."""
+        return decode(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A promotion: what was put in force by whom, and why. `calibrator` None: confidences as stated."""
+
+    model: str
+    signal: str
+    number: int
+    calibrator: Stored | None
+    stage: Stage
+    at: datetime
+    by: str
+    reason: str
+    checked_at: datetime | None = None
+    settled_at: datetime | None = None
+
+    @property
+    def version(self) -> int | None:
+        """Of the map."""
+        return None if self.calibrator is None else self.calibrator.version
+
+    @property
+    def words(self) -> str:
+        """What is in force."""
+        if self.calibrator is None:
+            return "as stated"
+        return f"version {self.calibrator.version}{' in shadow' if self.stage == 'shadow' else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    id: int
+    model: str
+    signal: str
+    cause: Cause
+    due_at: datetime | None
+    alert: UUID | None
+    fired_at: datetime | None
+    at: datetime
+    outcome: Outcome
+    sentence: str
+    body: str
+    calibrator: int | None
+    told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run and what came of it. `due_at`: its period, of the schedule; `alert` and when it `fired_at`, of one that an
+    alert asked for; `trial` None where there were no labels to try anything on."""
+
+    model: str
+    signal: str
+    cause: Cause
+    at: datetime
+    outcome: Outcome
+    sentence: str
+    trial: Trial | None = None
+    due_at: datetime | None = None
+    alert: UUID | None = None
+    fired_at: datetime | None = None
+    calibrator_id: int | None = None
+    told_at: datetime | None = None
+    id: int = 0
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the gate said."""
+        return None if self.trial is None else self.trial.verdict
+
+
+def store(connection: Connection, calibrator: Calibrator, now: datetime) -> Stored:
+    """Keep an artefact under the next version of its model and signal."""
+    given = {
+        "model": calibrator.model,
+        "signal": calibrator.signal,
+        "fingerprint": fingerprint(calibrator),
+        "body": encode(calibrator).decode(),
+        "now": now,
+    }
+    with connection.cursor(row_factory=class_row(Stored)) as cursor:
+        return cursor.execute(STORE, given).fetchall()[0]
+
+
+def stored(connection: Connection, model: str, signal: str | None = None) -> list[Stored]:
+    """The artefacts of a model, the newest first."""
+    where = f"{STORED} WHERE model = %(model)s AND (%(signal)s::text IS NULL OR signal = %(signal)s) ORDER BY id DESC"
+    with connection.cursor(row_factory=class_row(Stored)) as cursor:
+        return cursor.execute(where.encode(), {"model": model, "signal": signal}).fetchall()
+
+
+def version_of(connection: Connection, model: str, signal: str, version: int) -> Stored:
+    """One artefact. Raises BadInput that lists the versions there are."""
+    every = stored(connection, model, signal)
+    for each in every:
+        if each.version == version:
+            return each
+    there = ", ".join(str(each.version) for each in reversed(every)) or "none"
+    raise BadInput(f"{model} ({signal}) has no calibrator of version {version}; there is {there}", "version")
+
+
+def note_run(connection: Connection, run: Run) -> int | None:
+    """Write a run down, in the transaction that stores what came of it; None: its period or alert has had its run."""
+    row = connection.execute(
+        NOTE_RUN,
+        {
+            "model": run.model,
+            "signal": run.signal,
+            "cause": run.cause,
+            "due_at": run.due_at,
+            "alert": run.alert,
+            "fired_at": run.fired_at,
+            "at": run.at,
+            "outcome": run.outcome,
+            "sentence": run.sentence,
+            "body": msgspec.json.encode(run.trial).decode(),
+            "calibrator": run.calibrator_id,
+        },
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def runs(connection: Connection, model: str, limit: int = 100) -> list[Run]:
+    """The runs of a model, the newest first."""
+    return _runs(connection, "model = %(model)s", {"model": model, "limit": limit})
+
+
+def untold_runs(connection: Connection) -> list[Run]:
+    """Runs that nobody was told of yet, the newest first."""
+    return _runs(connection, "told_at IS NULL", {"limit": 100})
+
+
+def note_told(connection: Connection, run: int, now: datetime) -> None:
+    """Say that people were told of a run."""
+    connection.execute("UPDATE recalibration SET told_at = %s WHERE id = %s", (now, run))
+
+
+def last_due(connection: Connection, model: str, signal: str) -> datetime | None:
+    """The last period of the schedule that had its run."""
+    row = connection.execute(LAST, (model, signal)).fetchone()
+    found: datetime | None = None if row is None else row[0]
+    return found
+
+
+def in_force(connection: Connection, model: str, signal: str | None = None) -> InForce | None:
+    """What was put in force last; None: nothing ever was. Without a signal, that of the last promotion."""
+    where = "p.model = %(model)s AND (%(signal)s::text IS NULL OR p.signal = %(signal)s)"
+    found = _promotions(connection, f"{where} ORDER BY p.at DESC, p.number DESC LIMIT 1", model, signal)
+    return found[0] if found else None
+
+
+def all_in_force(connection: Connection) -> list[InForce]:
+    """What was put in force last, of every model and signal that ever had a promotion."""
+    last = "SELECT max(number) FROM promotion AS l WHERE l.model = p.model AND l.signal = p.signal"
+    return _promotions(connection, f"p.number = ({last}) ORDER BY p.model, p.signal")
+
+
+def promotions(connection: Connection, model: str) -> list[InForce]:
+    """What was in force, the newest first."""
+    return _promotions(connection, "p.model = %(model)s ORDER BY p.at DESC, p.number DESC", model)
+
+
+def unsettled(connection: Connection) -> list[InForce]:
+    """Promotions that the leader has not dealt with, the oldest first."""
+    return _promotions(connection, "p.settled_at IS NULL ORDER BY p.at, p.number")
+
+
+def note_settled(connection: Connection, promotion: InForce, now: datetime) -> None:
+    """Say that what depends on a promotion began anew, and people were told."""
+    _note(connection, "settled_at", promotion, now)
+
+
+def note_checked(connection: Connection, promotion: InForce, now: datetime) -> None:
+    """Say when its losses were held against those as stated."""
+    _note(connection, "checked_at", promotion, now)
+
+
+def promote(connection: Connection, promotion: InForce) -> None:
+    """Put a calibrator in force, or confidences as stated, and write down who did.
+
+    Its number must be the one after that in force. Raises Refused when somebody else was faster: nothing is changed.
+    """
+    chosen = promotion.calibrator
+    given = {
+        "model": promotion.model,
+        "signal": promotion.signal,
+        "number": promotion.number,
+        "calibrator": None if chosen is None else chosen.id,
+        "stage": promotion.stage,
+        "at": promotion.at,
+        "by": promotion.by,
+        "reason": promotion.reason,
+    }
+    try:
+        with connection.transaction():
+            connection.execute(PROMOTE, given)
+            detail = {name: given[name] for name in ("model", "signal", "number", "stage", "reason")}
+            note(connection, promotion.by, "promote", {**detail, "version": promotion.version})
+    except psycopg.errors.UniqueViolation:
+        now = in_force(connection, promotion.model, promotion.signal)
+        words = "nothing" if now is None else f"{now.words} (by {now.by}, {now.reason})"
+        raise Refused(
+            f"somebody else changed what is in force for {promotion.model} ({promotion.signal}) meanwhile: {words}"
+        ) from None
+
+
+def previous(connection: Connection, model: str, signal: str) -> Stored | None:
+    """What a roll-back leads to: the calibrator that was in force before the one that is; None: as stated.
+
+    Maps that a roll-back took out of force are passed over.
+    """
+    back: list[Stored | None] = []
+    for each in reversed([each for each in promotions(connection, model) if each.signal == signal]):
+        if each.calibrator is None:
+            back = []
+        elif each.calibrator in back:
+            del back[back.index(each.calibrator) + 1 :]
+        else:
+            back.append(each.calibrator)
+    return back[-2] if len(back) > 1 else None
+
+
+def _note(connection: Connection, column: str, promotion: InForce, now: datetime) -> None:
+    statement = f"UPDATE promotion SET {column} = %s WHERE model = %s AND signal = %s AND number = %s"
+    connection.execute(statement.encode(), (now, promotion.model, promotion.signal, promotion.number))
+
+
+def _runs(connection: Connection, where: str, given: dict[str, object]) -> list[Run]:
+    with connection.cursor(row_factory=class_row(_Run)) as cursor:
+        found: Sequence[_Run] = cursor.execute(RUNS.format(where).encode(), given).fetchall()
+    return [
+        Run(
+            id=one.id,
+            model=one.model,
+            signal=one.signal,
+            cause=one.cause,
+            due_at=one.due_at,
+            alert=one.alert,
+            fired_at=one.fired_at,
+            at=one.at,
+            outcome=one.outcome,
+            sentence=one.sentence,
+            trial=msgspec.json.decode(one.body, type=Trial | None),
+            calibrator_id=one.calibrator,
+            told_at=one.told_at,
+        )
+        for one in found
+    ]
+
+
+def _promotions(
+    connection: Connection, where: str, model: str | None = None, signal: str | None = None
+) -> list[InForce]:
+    rows = connection.execute(PROMOTIONS.format(where).encode(), {"model": model, "signal": signal}).fetchall()
+    return [
+        InForce(
+            name,
+            of,
+            number,
+            None if found is None else Stored(found, name, of, version, digest, body, created_at),
+            stage,
+            at,
+            by,
+            reason,
+            checked_at,
+            settled_at,
+        )
+        for name, of, number, stage, at, by, reason, checked_at, settled_at, found, version, digest, body, created_at in rows
+    ]
