@@ -327,18 +327,9 @@ def _promotions(
     connection: Connection, where: str, model: str | None = None, signal: str | None = None
 ) -> list[InForce]:
     rows = connection.execute(PROMOTIONS.format(where).encode(), {"model": model, "signal": signal}).fetchall()
-    return [
-        InForce(
-            name,
-            of,
-            number,
-            None if found is None else Stored(found, name, of, version, digest, body, created_at),
-            stage,
-            at,
-            by,
-            reason,
-            checked_at,
-            settled_at,
-        )
-        for name, of, number, stage, at, by, reason, checked_at, settled_at, found, version, digest, body, created_at in rows
-    ]
+    found = []
+    for name, of, number, stage, at, by, reason, checked_at, settled_at, *artefact in rows:
+        key, version, digest, body, created_at = artefact
+        chosen = None if key is None else Stored(key, name, of, version, digest, body, created_at)
+        found.append(InForce(name, of, number, chosen, stage, at, by, reason, checked_at, settled_at))
+    return found

@@ -104,7 +104,7 @@ def tried(
 
     def kept(reason: str, choices: tuple[Choice, ...] = ()) -> Tried:
         verdict = Verdict(passed=False, reasons=(reason,), labels=counts[1])
-        return Tried(_trial(stretches, counts, Choice(UNDIVIDED, None), choices, verdict))
+        return Tried(_trial(stretches, counts, UNDIVIDED, choices, verdict))
 
     if refusal:
         return kept(refusal)
@@ -117,7 +117,7 @@ def tried(
         return kept(str(failure), choices)
     origin = subject.origin(stretches.holdout_from, stretches.until)
     verdict = judge(candidate, incumbent, best.holdout, origin, terms.gate)
-    trial = _trial(stretches, counts, Choice(best.dimension, None), choices, verdict)
+    trial = _trial(stretches, counts, best.dimension, choices, verdict)
     labelled = [part for part in best.holdout if part.labels]
     if not labelled:
         return Tried(trial, candidate)
@@ -148,10 +148,7 @@ def _wanted(cuts: Sequence[Cut], incumbent: Calibrator | None, terms: Terms) -> 
             return [], f"no prediction has a value of {terms.by}"
         if told_apart - {terms.by}:
             named = ", ".join(sorted(told_apart))
-            return (
-                [],
-                f"the map in force tells {named} apart, and cannot be compared by {terms.by or 'none'}: roll back",
-            )
+            return [], f"the map in force tells {named} apart, this one would not: roll back to as stated first"
         return wanted, ""
     if told_apart:
         wanted = [cut for cut in cuts if {cut.dimension} == told_apart]
@@ -181,7 +178,7 @@ def _fitted(
 
 
 def _trial(
-    stretches: Stretches, counts: tuple[int, int], best: Choice, choices: tuple[Choice, ...], verdict: Verdict
+    stretches: Stretches, counts: tuple[int, int], by: str, choices: tuple[Choice, ...], verdict: Verdict
 ) -> Trial:
     return Trial(
         since=stretches.since,
@@ -189,7 +186,7 @@ def _trial(
         until=stretches.until,
         labels=counts[0],
         holdout_labels=counts[1],
-        by=best.dimension,
+        by=by,
         choices=choices,
         verdict=verdict,
     )
