@@ -43,9 +43,8 @@ def _recalibration() -> None:
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("signal", sa.Text, nullable=False),
         sa.Column("cause", sa.Text, nullable=False, comment="schedule, alert, demand"),
-        sa.Column("due_at", INSTANT, comment="the period, of the schedule: when it was due"),
-        sa.Column("alert", sa.UUID, comment="of the alert that caused it"),
-        sa.Column("fired_at", INSTANT, comment="when that alert fired"),
+        sa.Column("due_at", INSTANT, comment="when it was due, by the schedule or after an alert; NULL: on demand"),
+        sa.Column("alert", sa.UUID, comment="the alert that caused it"),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("outcome", sa.Text, nullable=False, comment="passed, kept, failed"),
         sa.Column("sentence", sa.Text, nullable=False, comment="the verdict in words"),
@@ -55,10 +54,9 @@ def _recalibration() -> None:
         sa.CheckConstraint("outcome IN ('passed', 'kept', 'failed')", name=op.f("ck_recalibration_outcome")),
         sa.ForeignKeyConstraint(["calibrator"], ["calibrator.id"], name=op.f("fk_recalibration_calibrator_calibrator")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recalibration")),
-        comment="runs: what was fitted, and what the gate said; one a model and period; kept for ever",
+        comment="runs: what was fitted, and what the gate said; one a model and due time; kept for ever",
     )
-    op.create_index("uq_recalibration_due_at", "recalibration", ["model", "signal", "due_at"], unique=True)
-    op.create_index("uq_recalibration_alert", "recalibration", ["model", "signal", "alert", "fired_at"], unique=True)
+    op.create_index("uq_recalibration_due_at", "recalibration", ["model", "signal", "cause", "due_at"], unique=True)
     op.create_index("ix_recalibration_at", "recalibration", ["model", "at"], unique=False)
     op.create_table(
         "promotion",

@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from monitor.config.sections import DimensionSection, Settings
+from monitor.config.sections import Settings
 from monitor.events.mapping import CONTAINERS, FIELDS
 from monitor.forms.allowed import allowed, plain, section
 
@@ -43,8 +43,8 @@ def keys(model: type[BaseModel] = Settings, inside: KeyPath = ()) -> Iterator[Ke
         path = (*inside, name)
         if (inner := section(field.annotation)) is not None:
             yield from keys(inner, path)
-        elif get_origin(plain(field.annotation)) is dict:
-            yield from keys(DimensionSection, (*path, ANY))
+        elif (each := section_by_name(field)) is not None:
+            yield from keys(each, (*path, ANY))
         else:
             yield Key(path, field.description or "", field.default, allowed(field), is_secret(field))
 
@@ -59,17 +59,25 @@ def field_at(path: tuple[str | int, ...]) -> FieldInfo | None:
             return None
         found = model.model_fields[str(part)]
         model = section(found.annotation)
-        if get_origin(plain(found.annotation)) is dict and next(parts, None) is not None:
-            model = DimensionSection
+        each = section_by_name(found)
+        if each is not None and next(parts, None) is not None:
+            model = each
     return found
+
+
+def section_by_name(field: FieldInfo) -> type[BaseModel] | None:
+    """The section of which a setting holds one for each name; None where it holds none."""
+    kind = plain(field.annotation)
+    return section(get_args(kind)[1]) if get_origin(kind) is dict else None
 
 
 def siblings(path: tuple[str | int, ...]) -> list[str]:
     """The keys that may stand beside the last one of `path`."""
     if len(path) == 1:
         return list(Settings.model_fields)
-    if len(path) == 4 and path[:2] == ("segments", "dimensions"):
-        return list(DimensionSection.model_fields)
+    named = field_at(path[:-2]) if len(path) == 4 else None
+    if named is not None and (each := section_by_name(named)) is not None:
+        return list(each.model_fields)
     parent = field_at(path[:-1])
     group = section(parent.annotation) if parent else None
     return list(group.model_fields) if group else []

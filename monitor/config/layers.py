@@ -18,6 +18,8 @@ TomlPath = tuple[str | int, ...]
 Kind = Literal["default", "file", "environment", "flag", "embedded"]
 
 #: Variables that are no settings: where the file is, which servers to use, and what the tests need.
+BY_NAME: Final = (("segments", "dimensions"), ("recalibration", "models"))
+"""Settings that hold a section for each name: an empty one is a section too."""
 RESERVED: Final = frozenset({"CALDRIFT_CONFIG", "CALDRIFT_EMBEDDED", "CALDRIFT_LIFEEVAL"})
 _SYNTAX: Final = re.compile(
     r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL
@@ -95,7 +97,7 @@ def canonical(path: tuple[str, ...]) -> tuple[str, ...]:
 def _leaves(table: Mapping[str, Toml], inside: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Toml]]:
     for key, value in table.items():
         path = (*inside, key)
-        if isinstance(value, dict) and (value or inside[:2] != ("segments", "dimensions")):
+        if isinstance(value, dict) and (value or inside[:2] not in BY_NAME):
             yield from _leaves(value, path)
         else:
             yield path, value

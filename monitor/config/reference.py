@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Final
 
 from monitor.config.keys import ANY, Key, field_at, keys
@@ -23,11 +24,17 @@ _EXAMPLES: Final[dict[tuple[str, ...], str]] = {
     ("kafka", "ssl_keyfile"): '"/etc/caldrift/client.key"',
     ("postgres", "app_role"): '"caldrift_service"',
     ("postgres", "read_role"): '"grafana"',
+    ("recalibration", "by"): '"lang"',
+    ("recalibration", "models", ANY, "mode"): '"automatic"',
+    ("recalibration", "models", ANY, "schedule"): '"0 3 * * 1"',
+    ("recalibration", "models", ANY, "by"): '"lang"',
+    ("recalibration", "models", ANY, "method"): '"platt"',
+    ("recalibration", "models", ANY, "on_alerts"): '["Drift"]',
     ("clock", "epoch"): "2026-01-01T00:00:00Z",
     ("alerts", "rules"): '"alerts.yaml"',
     ("web", "public_url"): '"https://caldrift.example.com"',
 }
-_EXAMPLE_DIMENSION: Final = "difficulty"
+_EXAMPLE_NAMES: Final = {"dimensions": "difficulty", "models": "triage"}
 _WIDTH: Final = 116
 
 _HEAD: Final = """# Configuration
@@ -103,7 +110,7 @@ def _example_lines() -> Iterator[str]:
     for key in keys():
         if key.path[:-1] != section:
             section = key.path[:-1]
-            yield from ("", f"#[{'.'.join(_EXAMPLE_DIMENSION if part == ANY else part for part in section)}]")
+            yield from ("", f"#[{'.'.join(_named(section))}]")
         yield ""
         yield from (f"# {line}" for line in _wrapped(f"{key.description} Allowed: {key.allowed}."))
         if key.secret and key.default is None:
@@ -111,6 +118,12 @@ def _example_lines() -> Iterator[str]:
             yield f'#{key.path[-1]}_file = "/run/secrets/{key.path[-1]}"'
         else:
             yield f"#{key.path[-1]} = {example_value(key)}"
+
+
+def _named(section: tuple[str, ...]) -> Iterator[str]:
+    """The parts of a section, with an example for any name."""
+    for before, part in pairwise(("", *section)):
+        yield _EXAMPLE_NAMES[before] if part == ANY else part
 
 
 def _wrapped(text: str) -> Iterator[str]:

@@ -7,7 +7,16 @@ from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
 
 from monitor.alerting.kinds import Url
 from monitor.config.fields import FieldsSection
-from monitor.config.kinds import SECRET, FieldPath, Servers, Topic
+from monitor.config.kinds import (
+    SECRET,
+    Cron,
+    FieldPath,
+    RecalibrationMethod,
+    RecalibrationMode,
+    Servers,
+    Topic,
+    Zone,
+)
 from monitor.forms.durations import Duration, parse
 from monitor.forms.kinds import Count, Name, Names, Number, Section, Switch, listed
 
@@ -334,6 +343,75 @@ class DriftSection(Section):
     )
 
 
+class RecalibrationPlanSection(Section):
+    """The plan of one model, where it differs."""
+
+    mode: RecalibrationMode | None = Field(default=None, description="As `recalibration.mode`.")
+    schedule: Cron | None = Field(default=None, description="As `recalibration.schedule`.")
+    by: str | None = Field(default=None, max_length=256, description="As `recalibration.by`.")
+    method: RecalibrationMethod | None = Field(default=None, description="As `recalibration.method`.")
+    on_alerts: Names | None = Field(default=None, description="As `recalibration.on_alerts`.")
+
+
+class RecalibrationSection(Section):
+    """Recalibration: maps that make confidences right again, fitted on schedule and judged by a gate."""
+
+    mode: RecalibrationMode = Field(
+        default="propose",
+        description="What becomes of a map that passes the gate: `propose` tells people of it, `shadow` lets clients "
+        "apply it without acting on it, `automatic` puts it in force. `off`: nothing runs by itself.",
+    )
+    schedule: Cron = Field(
+        default="0 3 1 * *",
+        description="When, as five fields of cron: the default is 03:00 on the first of every month. What downtime "
+        "missed is caught up, once.",
+    )
+    timezone: Zone = Field(default="UTC", description="The time zone of the schedule, as `Europe/Zurich`.")
+    window: Duration = Field(
+        default=parse("90d"),
+        ge=parse("1h"),
+        le=parse("3650d"),
+        description="How far back labels count; after a page of the detectors, no further than where drift began.",
+    )
+    holdout: Number = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="Share of the labels, those of the last predictions, that judge what the others fitted.",
+    )
+    min_labels: Count = Field(
+        default=200, ge=30, le=1_000_000, description="Labels that the hold-out must have for the gate to judge."
+    )
+    worst_loss: Number = Field(
+        default=0.02,
+        ge=0,
+        le=10,
+        description="Log loss, nats, by which no large segment may become worse beyond chance.",
+    )
+    method: RecalibrationMethod = Field(
+        default="by_labels", description="How maps are fitted; `by_labels` chooses by the number of labels."
+    )
+    by: str | None = Field(
+        default=None,
+        max_length=256,
+        description="Dimension whose values get maps of their own; empty for none. Absent: the dimension that tells "
+        "most, found on labels before the hold-out.",
+    )
+    clip: Number = Field(
+        default=0.005,
+        gt=0,
+        lt=0.5,
+        description="Confidences are kept within clip..1-clip: 0.005 for stated ones, 1e-7 for token probabilities.",
+    )
+    on_alerts: Names = Field(default=(), description="Rules whose firing for a model asks for a run at once.")
+    roll_back: Switch = Field(
+        default=True,
+        description="Whether a map is taken out of force when on labels since then it is worse than nothing beyond "
+        "chance.",
+    )
+    models: dict[Name, RecalibrationPlanSection] = Field(default={}, description="Models whose plan differs.")
+
+
 class WebSection(Section):
     """Pages, API and /metrics."""
 
@@ -401,5 +479,6 @@ class Settings(Section):
     readings: ReadingsSection = Field(default=ReadingsSection(), description="Readings.")
     drift: DriftSection = Field(default=DriftSection(), description="Detectors of drift.")
     alerts: AlertsSection = Field(default=AlertsSection(), description="Alerts.")
+    recalibration: RecalibrationSection = Field(default=RecalibrationSection(), description="Recalibration.")
     web: WebSection = Field(default=WebSection(), description="Pages.")
     clock: ClockSection = Field(default=ClockSection(), description="Clock.")

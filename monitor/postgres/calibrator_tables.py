@@ -37,9 +37,8 @@ recalibration = Table(
     Column("model", Text, nullable=False),
     Column("signal", Text, nullable=False),
     Column("cause", Text, nullable=False, comment="schedule, alert, demand"),
-    Column("due_at", instant, comment="the period, of the schedule: when it was due"),
-    Column("alert", UUID, comment="of the alert that caused it"),
-    Column("fired_at", instant, comment="when that alert fired"),
+    Column("due_at", instant, comment="when it was due, by the schedule or after an alert; NULL: on demand"),
+    Column("alert", UUID, comment="the alert that caused it"),
     Column("at", instant, nullable=False),
     Column("outcome", Text, nullable=False, comment="passed, kept, failed"),
     Column("sentence", Text, nullable=False, comment="the verdict in words"),
@@ -47,10 +46,9 @@ recalibration = Table(
     Column("calibrator", BigInteger, ForeignKey("calibrator.id"), comment="the candidate; NULL: none could be fitted"),
     Column("told_at", instant, comment="when the leader told of it"),
     CheckConstraint("outcome IN ('passed', 'kept', 'failed')", name="outcome"),
-    Index("uq_recalibration_due_at", "model", "signal", "due_at", unique=True),
-    Index("uq_recalibration_alert", "model", "signal", "alert", "fired_at", unique=True),
+    Index("uq_recalibration_due_at", "model", "signal", "cause", "due_at", unique=True),
     Index("ix_recalibration_at", "model", "at"),
-    comment="runs: what was fitted, and what the gate said; one a model and period; kept for ever",
+    comment="runs: what was fitted, and what the gate said; one a model and due time; kept for ever",
 )
 
 promotion = Table(

@@ -33,13 +33,13 @@ FROM calibrator WHERE model = %(model)s AND signal = %(signal)s
 RETURNING id, model, signal, version, fingerprint, body, created_at
 """
 NOTE_RUN: Final = """
-INSERT INTO recalibration (model, signal, cause, due_at, alert, fired_at, at, outcome, sentence, body, calibrator)
-VALUES (%(model)s, %(signal)s, %(cause)s, %(due_at)s, %(alert)s, %(fired_at)s, %(at)s, %(outcome)s, %(sentence)s,
+INSERT INTO recalibration (model, signal, cause, due_at, alert, at, outcome, sentence, body, calibrator)
+VALUES (%(model)s, %(signal)s, %(cause)s, %(due_at)s, %(alert)s, %(at)s, %(outcome)s, %(sentence)s,
     %(body)s, %(calibrator)s)
 ON CONFLICT DO NOTHING RETURNING id
 """
 RUNS: Final = """
-SELECT id, model, signal, cause, due_at, alert, fired_at, at, outcome, sentence, body::text, calibrator, told_at
+SELECT id, model, signal, cause, due_at, alert, at, outcome, sentence, body::text, calibrator, told_at
 FROM recalibration WHERE {} ORDER BY at DESC, id DESC LIMIT %(limit)s
 """
 PROMOTIONS: Final = """
@@ -110,7 +110,6 @@ class _Run:
     cause: Cause
     due_at: datetime | None
     alert: UUID | None
-    fired_at: datetime | None
     at: datetime
     outcome: Outcome
     sentence: str
@@ -121,8 +120,8 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run and what came of it. `due_at`: its period, of the schedule; `alert` and when it `fired_at`, of one that an
-    alert asked for; `trial` None where there were no labels to try anything on."""
+    """A run and what came of it. `due_at`: when it was, by the schedule or after an `alert`; `trial` None where there
+    were no labels to try anything on."""
 
     model: str
     signal: str
@@ -133,7 +132,6 @@ class Run:
     trial: Trial | None = None
     due_at: datetime | None = None
     alert: UUID | None = None
-    fired_at: datetime | None = None
     calibrator_id: int | None = None
     told_at: datetime | None = None
     id: int = 0
@@ -175,7 +173,7 @@ def version_of(connection: Connection, model: str, signal: str, version: int) ->
 
 
 def note_run(connection: Connection, run: Run) -> int | None:
-    """Write a run down, in the transaction that stores what came of it; None: its period or alert has had its run."""
+    """Write a run down, in the transaction that stores what came of it; None: what was due then has had its run."""
     row = connection.execute(
         NOTE_RUN,
         {
@@ -184,7 +182,6 @@ def note_run(connection: Connection, run: Run) -> int | None:
             "cause": run.cause,
             "due_at": run.due_at,
             "alert": run.alert,
-            "fired_at": run.fired_at,
             "at": run.at,
             "outcome": run.outcome,
             "sentence": run.sentence,
@@ -311,7 +308,6 @@ def _runs(connection: Connection, where: str, given: dict[str, object]) -> list[
             cause=one.cause,
             due_at=one.due_at,
             alert=one.alert,
-            fired_at=one.fired_at,
             at=one.at,
             outcome=one.outcome,
             sentence=one.sentence,

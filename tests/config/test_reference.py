@@ -47,7 +47,9 @@ def test_the_example_has_every_key_and_is_right_with_all_comment_signs_taken_awa
     text = _uncommented()
     held = _names(tomllib.loads(text))
     wanted = {
-        key.name.replace(ANY, "difficulty") + ("_file" if key.secret and not key.default else "") for key in keys()
+        key.name.replace(f"models.{ANY}", "models.triage").replace(ANY, "difficulty")
+        + ("_file" if key.secret and not key.default else "")
+        for key in keys()
     }
     assert held == wanted
     secret = tmp_path / "secret"
