@@ -10,6 +10,7 @@ from monitor.cli import (
     alerts,
     audit,
     backtest,
+    calibrators,
     chain,
     compare,
     config,
@@ -28,6 +29,7 @@ from monitor.cli import (
     offsets,
     outbox,
     reading,
+    recalibrate,
     replay,
     rules,
     run,
@@ -55,6 +57,7 @@ app = typer.Typer(
 alerts.register(app)
 audit.register(app)
 backtest.register(app)
+calibrators.register(app)
 chain.register(app)
 compare.register(app)
 config.register(app)
@@ -72,6 +75,7 @@ notify.register(app)
 offsets.register(app)
 outbox.register(app)
 reading.register(app)
+recalibrate.register(app)
 replay.register(app)
 rules.register(app)
 run.register(app)

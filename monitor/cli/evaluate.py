@@ -27,6 +27,7 @@ def evaluate(
     import os
     import socket
 
+    from monitor.cli.recalibrating import recalibrating_of
     from monitor.config.rules import read_rules, rule_book, rule_path
     from monitor.postgres.heartbeats import Process
     from monitor.workers.evaluate import Role, run
@@ -49,6 +50,7 @@ def evaluate(
         horizons_of(settings),
         Process("evaluate", os.getpid(), socket.gethostname()),
         rules,
+        recalibrating=recalibrating_of(settings),
     )
     run(role, stop_event(supervised=supervised, reload=rules.wanted))
 

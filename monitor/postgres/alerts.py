@@ -40,6 +40,11 @@ INSERT INTO alert_transition (alert, number, at, before, after, reason, fired_at
 SELECT x.* FROM jsonb_to_recordset(%s) AS x (alert uuid, number integer, at timestamptz, before text, after text,
     reason text, fired_at timestamptz, hushed text, body jsonb)
 """
+FIRING: Final = """
+SELECT id, fired_at FROM alert WHERE state_name IN ('firing', 'recovering') AND model = %s AND rule = ANY(%s)
+    AND fired_at IS NOT NULL
+ORDER BY fired_at DESC LIMIT 1
+"""
 
 
 def read_open(connection: Connection, *about: About) -> dict[UUID, Alert]:
@@ -50,6 +55,12 @@ def read_open(connection: Connection, *about: About) -> dict[UUID, Alert]:
 def read_alerts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Alert]:
     """Those of these alerts that are stored."""
     return _alerts(connection, NAMED, (list(ids),)) if ids else {}
+
+
+def firing_since(connection: Connection, model: str, rules: Sequence[str]) -> tuple[UUID, datetime] | None:
+    """Of the alerts of these rules on a model that fire, the one that fired last, and when."""
+    row = connection.execute(FIRING, (model, list(rules))).fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 def write_changes(connection: Connection, changes: Iterable[Change], now: datetime) -> None:

@@ -247,6 +247,20 @@ def note_checked(connection: Connection, promotion: InForce, now: datetime) -> N
     _note(connection, "checked_at", promotion, now)
 
 
+def promotion_of(
+    artefact: Stored, before: InForce | None, at: datetime, by: str, reason: str, *, shadow: bool = False
+) -> InForce:
+    """The promotion of an artefact after what is in force."""
+    number = 1 if before is None else before.number + 1
+    stage: Stage = "shadow" if shadow else "active"
+    return InForce(artefact.model, artefact.signal, number, artefact, stage, at, by, reason)
+
+
+def back_to(before: InForce, artefact: Stored | None, at: datetime, by: str, reason: str) -> InForce:
+    """The promotion that rolls back to an artefact; None: to confidences as stated."""
+    return InForce(before.model, before.signal, before.number + 1, artefact, "active", at, by, reason)
+
+
 def promote(connection: Connection, promotion: InForce) -> None:
     """Put a calibrator in force, or confidences as stated, and write down who did.
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+PREFIX: Final = "agreement:"
+"""Begins the names of their dimensions."""
 BOTH_HIGH: Final = "both_high"
 FIRST_ONLY: Final = "first_only"
 SECOND_ONLY: Final = "second_only"
@@ -25,7 +27,7 @@ class Agreement:
     @property
     def dimension(self) -> str:
         """The name of the dimension whose values are the four quadrants."""
-        return f"agreement:{self.first}~{self.second}"
+        return f"{PREFIX}{self.first}~{self.second}"
 
     def quadrant(self, confidence: Mapping[str, float]) -> str | None:
         """The quadrant of a prediction with these signals; None where it lacks one of the two."""

@@ -12,12 +12,14 @@ import psycopg
 from monitor.errors import Unavailable
 from monitor.postgres.database import Connection, answering, connect, connect_waiting, is_conflict, place_of
 from monitor.postgres.heartbeats import Process, beat, forget
-from monitor.postgres.installation import read_clock
+from monitor.postgres.installation import StoredClock, read_clock
 from monitor.postgres.leader import LeadershipLostError, take_lead, wall_time
 from monitor.postgres.retention import Horizons
 from monitor.workers.clock import Clock
 from monitor.workers.evaluation import Turn, turn
 from monitor.workers.memory import keep_freed_memory
+from monitor.workers.recalibration import Recalibrating
+from monitor.workers.rota import attend
 from monitor.workers.rulesource import RuleSource, again, begin
 from monitor.workers.schedule import ticking
 from monitor.workers.standing import Evaluation, Standing, load
@@ -27,6 +29,7 @@ APPLICATION: Final = "caldrift evaluate"
 BEAT_SECONDS: Final = 2.0
 STAND_BY_SECONDS: Final = 2.0
 UPKEEP_SECONDS: Final = 10.0
+ROTA_SECONDS: Final = 5.0
 
 log = logging.getLogger("caldrift.evaluate")
 
@@ -41,6 +44,8 @@ class Role:
     process: Process
     rules: RuleSource | None = None
     """None: nothing is judged."""
+    recalibrating: Recalibrating | None = None
+    """None: nothing is recalibrated."""
     tick_seconds: float = 0.5
     """Wall time between two looks for new deltas."""
 
@@ -74,18 +79,18 @@ def run(role: Role, stop: threading.Event) -> None:
 def _serve(role: Role, connection: Connection, stop: threading.Event) -> None:
     """Stand by until this process may lead, then lead."""
     stored = read_clock(connection)
-    clock = Clock(stored.epoch_at, stored.started_at, stored.rate)
     epoch = take_lead(connection)
     while epoch is None and not stop.is_set():
         beat(connection, role.process, {"leads": False})
         stop.wait(STAND_BY_SECONDS)
         epoch = take_lead(connection)
     if epoch is not None:
-        _lead(role, connection, epoch, clock, stop)
+        _lead(role, connection, epoch, stored, stop)
     forget(connection, role.process)
 
 
-def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: threading.Event) -> None:
+def _lead(role: Role, connection: Connection, epoch: int, stored: StoredClock, stop: threading.Event) -> None:
+    clock = Clock(stored.epoch_at, stored.started_at, stored.rate)
     standing = load(connection, epoch, role.evaluation)
     if role.rules is not None:
         standing.judging = begin(role.rules, connection, epoch)
@@ -114,11 +119,22 @@ def _lead(role: Role, connection: Connection, epoch: int, clock: Clock, stop: th
         with connect(role.dsn, f"{APPLICATION} upkeep") as other:
             upkeep(other, epoch, role.horizons, kept, clock.at(wall_time(other)))
 
-    with ticking({"evaluate": (role.tick_seconds, evaluate), "upkeep": (UPKEEP_SECONDS, keep)}) as failure:
+    jobs = {
+        "evaluate": (role.tick_seconds, evaluate),
+        "upkeep": (UPKEEP_SECONDS, keep),
+        "recalibrate": (ROTA_SECONDS, lambda: _recalibrate(role, epoch, stored)),
+    }
+    with ticking(jobs) as failure:
         while not stop.is_set() and not failure.happened.wait(0.1):
             pass
     if failure.cause is not None:
         raise failure.cause
+
+
+def _recalibrate(role: Role, epoch: int, clock: StoredClock) -> None:
+    if role.recalibrating is not None:
+        with connect(role.dsn, f"{APPLICATION} recalibration") as connection:
+            attend(connection, epoch, role.recalibrating, clock, clock.at(wall_time(connection)))
 
 
 def _read_rules_again(role: Role, standing: Standing, connection: Connection) -> None:

@@ -1,0 +1,136 @@
+"""The rota: what the leader does about recalibration, whenever it is due by the service's clock.
+
+Every step may be repeated after a crash: a run and what came of it are one transaction, with a key for what was due;
+what follows from a promotion is done once it is there, whoever made it.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from monitor.errors import Refused
+from monitor.postgres.alerts import firing_since
+from monitor.postgres.calibrators import (
+    InForce,
+    all_in_force,
+    back_to,
+    last_due,
+    note_checked,
+    note_settled,
+    promote,
+    runs,
+    unsettled,
+)
+from monitor.postgres.database import Connection
+from monitor.postgres.detectors import ask_anew
+from monitor.postgres.installation import StoredClock
+from monitor.postgres.labels import model_series, models
+from monitor.postgres.leader import leading
+from monitor.recalibration.plan import Plan
+from monitor.recalibration.regret import EVERY, is_harmful
+from monitor.workers.calendar import last_due as due_by
+from monitor.workers.recalibration import (
+    SERVICE,
+    Done,
+    Recalibrating,
+    Request,
+    attempt,
+    carry_out,
+    gain_since,
+)
+
+CALIBRATED: Final = "calibrated"
+"""The signal of what a map said of a prediction."""
+AGAIN: Final = timedelta(hours=6)
+"""After an alert there may be too few labels yet: so long it is until the next attempt,"""
+ATTEMPTS: Final = 28
+"""and so many there are."""
+
+log = logging.getLogger("caldrift.recalibration")
+
+
+def attend(connection: Connection, epoch: int, how: Recalibrating, clock: StoredClock, now: datetime) -> list[Done]:
+    """Do all that is due: runs, roll-backs of what does harm, and what follows from promotions."""
+    done = []
+    for request in requests(connection, how, clock, now):
+        found = _run(connection, epoch, how, request, now)
+        if found is not None:
+            done.append(found)
+    for promotion in all_in_force(connection):
+        _check(connection, epoch, how, promotion, now)
+    for promotion in unsettled(connection):
+        with leading(connection, epoch):
+            _begin_anew(connection, promotion)
+            note_settled(connection, promotion, now)
+    return done
+
+
+def requests(connection: Connection, how: Recalibrating, clock: StoredClock, now: datetime) -> Iterator[Request]:
+    """The runs that are due: the last one of each schedule, and those that firing alerts ask for."""
+    for model, met_at in models(connection, how.main_signal).items():
+        plan = how.plans.of(model)
+        if plan.mode == "off":
+            continue
+        after = last_due(connection, model, how.main_signal) or clock.at(met_at)
+        due_at = due_by(plan.schedule, plan.timezone, after, now)
+        if due_at is not None:
+            yield Request(model, plan, "schedule", due_at)
+        asked = _asked(connection, model, plan, now)
+        if asked is not None:
+            yield asked
+
+
+def _asked(connection: Connection, model: str, plan: Plan, now: datetime) -> Request | None:
+    """What an alert asks for that fires: a run at once and, while nothing passes, again and again for some time."""
+    firing = firing_since(connection, model, plan.on_alerts) if plan.on_alerts else None
+    if firing is None:
+        return None
+    alert, fired_at = firing
+    since = [run for run in runs(connection, model) if run.at >= fired_at]
+    number = (now - fired_at) // AGAIN
+    due_at = fired_at + number * AGAIN
+    if number >= ATTEMPTS or any(run.outcome == "passed" or run.at >= due_at for run in since):
+        return None
+    return Request(model, plan, "alert", due_at, alert)
+
+
+def _run(connection: Connection, epoch: int, how: Recalibrating, request: Request, now: datetime) -> Done | None:
+    tried_out = attempt(connection, how, request, now)
+    try:
+        with leading(connection, epoch):
+            done = carry_out(connection, tried_out, request.plan.mode, SERVICE)
+    except Refused as failure:  # a person was faster: at the next look the candidate is held against what is new
+        log.warning(str(failure))
+        return None
+    if done is not None:
+        log.info("recalibration", extra={"model": request.model, "cause": request.cause, "said": done.run.sentence})
+    return done
+
+
+def _check(connection: Connection, epoch: int, how: Recalibrating, promotion: InForce, now: datetime) -> None:
+    """Once a day, take a map out of force that does harm."""
+    plan = how.plans.of(promotion.model)
+    last = promotion.checked_at or promotion.at
+    if promotion.calibrator is None or not plan.rolls_back or now - last < EVERY:
+        return
+    found = gain_since(connection, how, promotion, now)
+    with leading(connection, epoch):
+        note_checked(connection, promotion, now)
+        if found is None or not is_harmful(*found, plan.terms.gate.min_labels):
+            return
+        gain, labels = found
+        reason = (
+            f"rolled back: on {labels} labels since then its log loss is higher than as stated, by {-gain.value:.4f} "
+            f"({-gain.high:.4f} to {-gain.low:.4f}) nats"
+        )
+        log.warning(reason, extra={"model": promotion.model, "version": promotion.version})
+        promote(connection, back_to(promotion, None, now, SERVICE, reason))
+
+
+def _begin_anew(connection: Connection, promotion: InForce) -> None:
+    """The detectors learn what is normal under the map in force."""
+    for signal in (promotion.signal, CALIBRATED):
+        series = model_series(connection, promotion.model, signal)
+        if series is not None:
+            ask_anew(connection, series.ids)
