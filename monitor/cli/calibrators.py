@@ -56,9 +56,8 @@ def show(model: Model, version: Version) -> None:
     with _store(settings) as connection:
         found = version_of(connection, model, settings.events.main_signal, version)
     calibrator = found.calibrator
-    typer.echo(
-        f"{model} ({found.signal}) version {version}, {found.fingerprint}, by caldrift {calibrator.code_version}"
-    )
+    typer.echo(f"{model} ({found.signal}) version {version}, {found.fingerprint}")
+    typer.echo(f"fitted by caldrift {calibrator.code_version}")
     typer.echo(f"fitted on labels of {calibrator.since:%Y-%m-%d %H:%M} to {calibrator.until:%Y-%m-%d %H:%M}\n")
     typer.echo("\n".join(map_lines(calibrator)))
     for each in calibrator.left_out:
