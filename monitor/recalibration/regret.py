@@ -11,6 +11,8 @@ from monitor.calibration.gate import Gain, paired_gains, said_of
 
 EVERY: Final = timedelta(days=1)
 """Between two looks."""
+REACH: Final = timedelta(days=14)
+"""How far back labels count: a map that did well for months is not forgiven for long."""
 LEVEL: Final = 0.998
 """Of the interval of one look: 31 daily looks together are wrong at most once in 16 months (Bonferroni 1936)."""
 

@@ -18,7 +18,7 @@ from monitor.postgres.database import Connection
 from monitor.postgres.labels import ModelSeries, labels_by_hour, last_onset, model_series, sketches_of
 from monitor.recalibration.cuts import Cut, Stretches, dimensions_of, divided, parts_of
 from monitor.recalibration.plan import Mode, Plan, Plans
-from monitor.recalibration.regret import live_gain
+from monitor.recalibration.regret import REACH, live_gain
 from monitor.recalibration.trial import UNDIVIDED, Subject, Tried, tried
 from monitor.rolling.agreement import PREFIX
 from monitor.rolling.panes import Span, hour_of, start_of
@@ -135,13 +135,14 @@ def carry_out(connection: Connection, tried_out: Attempt, mode: Mode, by: str) -
 def gain_since(
     connection: Connection, how: Recalibrating, promotion: InForce, now: datetime
 ) -> tuple[Gain, int] | None:
-    """What a map has gained over confidences as stated on mature labels of predictions since its promotion, and on how
-    many; None without any."""
+    """What a map has gained over confidences as stated on mature labels of predictions since its promotion, of the last
+    days, and on how many; None without any."""
     chosen = promotion.calibrator
     series = None if chosen is None else model_series(connection, promotion.model, promotion.signal)
     if chosen is None or series is None:
         return None
-    span = Span(hour_of(promotion.at) + 1, hour_of(now - how.maturity))
+    until = now - how.maturity
+    span = Span(max(hour_of(promotion.at) + 1, hour_of(until - REACH)), hour_of(until))
     if span.hours <= 0:
         return None
     calibrator = chosen.calibrator

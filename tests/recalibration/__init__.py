@@ -1,0 +1,1 @@
+"""Trials, cuts and regret."""

@@ -1,0 +1,342 @@
+"""Recalibration by the leader, on a real Postgres: due once, judged, promoted, settled, rolled back, come what may."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from monitor.calibration.calibrators.lookup import Lookup
+from monitor.calibration.gate import Gate
+from monitor.calibration.reading import ReadingSettings
+from monitor.errors import BadInput, Refused
+from monitor.postgres import calibrators
+from monitor.postgres.calibrators import (
+    back_to,
+    in_force,
+    previous,
+    promote,
+    promotion_of,
+    promotions,
+    runs,
+    store,
+    stored,
+)
+from monitor.postgres.database import Connection, connect
+from monitor.postgres.installation import StoredClock
+from monitor.postgres.leader import LeadershipLostError, take_lead
+from monitor.recalibration.plan import Mode, Plan, Plans
+from monitor.recalibration.trial import Terms
+from monitor.rolling.panes import hour_of, start_of
+from monitor.rolling.windows import window_named
+from monitor.workers.evaluation import turn
+from monitor.workers.recalibration import Recalibrating, Request, attempt, carry_out
+from monitor.workers.rota import AGAIN, attend
+from monitor.workers.standing import Evaluation, load
+from tests.workers.deltas import Events, delta_of_events, some_sets, write_delta
+
+START = datetime(2026, 6, 1, 3, tzinfo=UTC)
+EVALUATION = Evaluation(
+    windows=(window_named("all"),),
+    maturity=timedelta(hours=1),
+    every=timedelta(hours=1),
+    reading=ReadingSettings(min_labels=1, draws=20),
+    main_signal="confidence",
+)
+WRONG = {"de": 0.3, "en": 0.05}
+RIGHT = {"de": 0.0, "en": 0.0}
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    """A connection to a new database."""
+    with connect(database, "test") as connected:
+        yield connected
+
+
+class Service:
+    """A leader and its clock: days of labels, then the rota."""
+
+    def __init__(self, connection: Connection, plan: Plan) -> None:
+        self.connection, self.now = connection, START
+        self.clock = StoredClock(START, START, 1.0)
+        self.rng = np.random.default_rng(1)
+        self.sets = dict(zip(("de", "en"), some_sets(connection, "m", ["de", "en"]), strict=True))
+        self.how = Recalibrating(Plans(plan), "confidence", EVALUATION.maturity, "test")
+        self.lead()
+        connection.execute("UPDATE series SET created_at = %s", (START,))
+
+    def lead(self) -> None:
+        epoch = take_lead(self.connection)
+        assert epoch is not None
+        self.epoch = epoch
+        self.standing = load(self.connection, epoch, EVALUATION)
+
+    def live(self, days: float, losses: Mapping[str, float], n: int = 20) -> None:
+        """So many labels of each language every six hours, right less often than stated by the losses."""
+        for _ in range(int(days * 4)):
+            for language, loss in losses.items():
+                confidence = self.rng.choice([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], n)
+                outcome = (self.rng.random(n) < confidence - loss).astype(np.float64)
+                hours = np.full(n, hour_of(self.now))
+                write_delta(
+                    self.connection,
+                    delta_of_events(Events(np.full(n, self.sets[language]), hours, confidence, outcome)),
+                )
+            self.now += timedelta(hours=6)
+        for _ in range(4):
+            turn(self.connection, self.standing, EVALUATION, lambda: self.now)
+        self.connection.execute("UPDATE series SET created_at = %s", (START,))
+
+    def attend(self) -> None:
+        attend(self.connection, self.epoch, self.how, self.clock, self.now)
+
+    def versions(self) -> list[int | None]:
+        """What was in force, the oldest first."""
+        return [each.version for each in reversed(promotions(self.connection, "m"))]
+
+    def outcomes(self) -> list[tuple[str, str]]:
+        return [(run.cause, run.outcome) for run in reversed(runs(self.connection, "m"))]
+
+
+def plan(mode: Mode = "automatic", **changed: object) -> Plan:
+    return replace(Plan(mode=mode, terms=Terms(gate=Gate())), **changed)  # type: ignore[arg-type]
+
+
+def test_a_map_that_passes_is_put_in_force_on_the_first_of_the_month_and_tells_segments_apart(
+    connection: Connection,
+) -> None:
+    service = Service(connection, plan())
+    service.live(20, WRONG)
+    service.attend()
+    assert service.outcomes() == []
+    service.live(10, WRONG)
+    service.attend()
+    assert service.outcomes() == [("schedule", "passed")]
+    assert service.versions() == [1]
+    found = in_force(connection, "m")
+    assert found is not None
+    assert found.calibrator is not None
+    assert (found.by, found.stage) == ("caldrift", "active")
+    lookup = Lookup(found.calibrator.calibrator)
+    assert lookup.apply(0.9, {"lang": "de"}) == pytest.approx(0.6, abs=0.07)
+    assert lookup.apply(0.9, {"lang": "en"}) == pytest.approx(0.85, abs=0.07)
+    assert runs(connection, "m")[0].due_at == datetime(2026, 7, 1, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("mode", "in_force_after"), [("propose", []), ("shadow", [1]), ("automatic", [1])])
+def test_the_mode_says_what_becomes_of_a_map(connection: Connection, mode: Mode, in_force_after: list[int]) -> None:
+    service = Service(connection, plan(mode))
+    service.live(30, WRONG)
+    service.attend()
+    assert [each.version for each in stored(connection, "m")] == [1]
+    assert service.versions() == in_force_after
+    assert [each.stage for each in promotions(connection, "m")] == (["shadow"] if mode == "shadow" else ["active"])[
+        : len(in_force_after)
+    ]
+
+
+def test_a_model_whose_plan_is_off_is_left_alone(connection: Connection) -> None:
+    service = Service(connection, plan("off"))
+    service.live(30, WRONG)
+    service.attend()
+    assert service.outcomes() == []
+
+
+def test_months_that_downtime_skipped_are_caught_up_once_and_only_once(connection: Connection) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(20, WRONG)
+    service.now += timedelta(days=75)  # nobody leads for two and a half months
+    service.attend()
+    assert [run.due_at for run in runs(connection, "m")] == [datetime(2026, 9, 1, 3, tzinfo=UTC)]
+    for _ in range(3):
+        service.lead()
+        service.attend()
+        service.now += timedelta(days=5)
+    assert len(runs(connection, "m")) == 1
+
+
+def test_two_leaders_and_a_crash_between_fit_and_promotion_make_one_run(connection: Connection, database: str) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    request = Request("m", plan(), "schedule", datetime(2026, 7, 1, 3, tzinfo=UTC))
+    first = attempt(connection, service.how, request, service.now)
+    with connect(database, "other") as other:
+        second = attempt(other, service.how, request, service.now)
+        with connection.transaction(force_rollback=True):  # the crash
+            assert carry_out(connection, first, "automatic", "caldrift") is not None
+        assert stored(connection, "m") == []
+        assert carry_out(other, second, "automatic", "caldrift") is not None
+        assert carry_out(connection, first, "automatic", "caldrift") is None
+    assert service.outcomes() == [("schedule", "passed")]
+    assert service.versions() == [1]
+    assert len(stored(connection, "m")) == 1
+
+
+def test_one_who_does_not_lead_any_longer_writes_nothing(connection: Connection) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    connection.execute("UPDATE leader_epoch SET epoch = epoch + 1")
+    with pytest.raises(LeadershipLostError):
+        service.attend()
+    assert (service.outcomes(), stored(connection, "m"), service.versions()) == ([], [], [])
+
+
+def test_a_calibrated_model_keeps_what_it_has_and_the_run_says_why(connection: Connection) -> None:
+    service = Service(connection, plan())
+    service.live(30, RIGHT)
+    service.attend()
+    (run,) = runs(connection, "m")
+    assert run.outcome == "kept"
+    assert run.sentence.startswith("kept the old map: ")
+    assert run.trial is not None
+    assert run.trial.holdout_labels > 500
+    assert service.versions() == []
+
+
+@pytest.mark.parametrize("labels", [0, 1])
+def test_a_model_with_hardly_a_label_has_a_run_that_says_so(connection: Connection, labels: int) -> None:
+    service = Service(connection, plan())
+    service.live(0.25, WRONG, n=labels)
+    service.now += timedelta(days=40)
+    if labels:
+        service.attend()
+        (run,) = runs(connection, "m")
+        assert run.outcome == "kept"
+        assert "labels" in run.sentence
+    with pytest.raises(BadInput, match="no predictions"):
+        attempt(connection, service.how, Request("gone", plan(), "demand"), service.now)
+
+
+def test_what_does_harm_is_rolled_back_and_what_helps_stays(connection: Connection) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    service.attend()
+    service.live(3, WRONG)
+    service.attend()
+    assert service.versions() == [1]
+    service.live(20, RIGHT)  # whoever makes the model mended it
+    service.attend()
+    assert service.versions() == [1, None]
+    (last, _) = promotions(connection, "m")
+    assert last.reason.startswith("rolled back: on ")
+    service.attend()
+    assert service.versions() == [1, None]
+
+
+def test_a_plan_that_does_not_roll_back_leaves_harm_in_force(connection: Connection) -> None:
+    service = Service(connection, plan(rolls_back=False))
+    service.live(30, WRONG)
+    service.attend()
+    service.live(20, RIGHT)
+    service.attend()
+    assert service.versions() == [1]
+
+
+def test_of_two_promotions_at_once_one_is_refused_and_named(connection: Connection) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(30, WRONG)
+    service.attend()
+    (artefact,) = stored(connection, "m")
+    mine = promotion_of(artefact, None, service.now, "me", "first")
+    yours = promotion_of(artefact, None, service.now, "you", "also first")
+    promote(connection, mine)
+    with pytest.raises(Refused, match=r"version 1 \(by me, first\)"):
+        promote(connection, yours)
+    assert [each.by for each in promotions(connection, "m")] == ["me"]
+    assert connection.execute('SELECT "by", did FROM audit').fetchall() == [("me", "promote")]
+
+
+def test_rolling_back_leads_to_the_map_before_and_then_to_as_stated(connection: Connection) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(30, WRONG)
+    found = attempt(connection, service.how, Request("m", plan(), "demand"), service.now)
+    assert found.candidate is not None
+    for _ in range(3):
+        artefact = store(connection, found.candidate, service.now)
+        promote(connection, promotion_of(artefact, in_force(connection, "m"), service.now, "me", "next"))
+    assert service.versions() == [1, 2, 3]
+    wanted: list[int | None] = [2, 1, None]
+    for version in wanted:
+        before, back = in_force(connection, "m"), previous(connection, "m", "confidence")
+        assert before is not None
+        assert (None if back is None else back.version) == version
+        promote(connection, back_to(before, back, service.now, "me", "back"))
+    assert service.versions() == [1, 2, 3, *wanted]
+
+
+def test_a_promotion_lets_detectors_learn_anew_once(connection: Connection) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(30, WRONG)
+    service.attend()
+    service.live(1, WRONG)
+    (artefact,) = stored(connection, "m")
+    assert connection.execute("SELECT count(*) FROM detector WHERE renew").fetchone() == (0,)
+    promote(connection, promotion_of(artefact, None, service.now, "me", "by hand"))
+    service.attend()
+    watched = connection.execute("SELECT count(*), count(*) FILTER (WHERE renew) FROM detector").fetchone()
+    assert watched == (3, 3)
+    connection.execute("UPDATE detector SET renew = false")
+    service.attend()
+    assert connection.execute("SELECT count(*) FROM detector WHERE renew").fetchone() == (0,)
+    assert calibrators.unsettled(connection) == []
+
+
+def test_an_alert_asks_for_a_run_and_again_until_one_passes(connection: Connection) -> None:
+    service = Service(connection, plan(on_alerts=("Drift",), schedule="0 3 1 1 *"))
+    service.live(3, RIGHT)
+    fired_at = service.now
+    alert(connection, "firing", fired_at)
+    service.attend()
+    service.attend()
+    assert service.outcomes() == [("alert", "kept")]
+    service.now += AGAIN / 2
+    service.attend()
+    assert len(service.outcomes()) == 1
+    service.live(6, WRONG, n=60)
+    service.attend()
+    assert service.outcomes() == [("alert", "kept"), ("alert", "passed")]
+    service.now += 3 * AGAIN
+    service.attend()
+    assert len(service.outcomes()) == 2
+    assert service.versions() == [1]
+
+
+def test_an_alert_that_is_over_or_of_another_rule_asks_for_nothing(connection: Connection) -> None:
+    service = Service(connection, plan(on_alerts=("Other",), schedule="0 3 1 1 *"))
+    service.live(3, RIGHT)
+    alert(connection, "firing", service.now)
+    service.attend()
+    service.how = replace(service.how, plans=Plans(plan(on_alerts=("Drift",), schedule="0 3 1 1 *")))
+    connection.execute("UPDATE alert SET state_name = 'ok'")
+    service.attend()
+    assert service.outcomes() == []
+
+
+def test_labels_from_before_a_drift_are_left_out(connection: Connection) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(20, RIGHT)
+    onset = start_of(hour_of(service.now))
+    service.live(10, WRONG)
+    connection.execute(
+        "INSERT INTO alarm (series, tier, raised_at, pane_start, band, sign, onset_at, onset_low_at, onset_high_at,"
+        " size, size_low, size_high, value, alpha, labels, slope, intercept)"
+        " SELECT id, 'page', %(at)s, %(at)s, 'all', 1, %(at)s, %(at)s, %(at)s, .3, .2, .4, 9, .001, 100, 1, 0"
+        " FROM series WHERE segment_text = '{}'",
+        {"at": onset},
+    )
+    service.attend()
+    (run,) = runs(connection, "m")
+    assert run.trial is not None
+    assert run.trial.since >= onset
+    assert run.outcome == "passed"
+
+
+def alert(connection: Connection, state: str, fired_at: datetime) -> None:
+    connection.execute(
+        "INSERT INTO alert"
+        " (id, rule, about, model, severity, state_name, state, judged_at, fired_at, evidence, finding)"
+        " VALUES (gen_random_uuid(), 'Drift', 'series', 'm', 'critical', %s, '{}', %s, %s, '{}', 'crossed')",
+        (state, fired_at, fired_at),
+    )
