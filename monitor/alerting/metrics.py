@@ -78,6 +78,9 @@ MONITOR: Final = (
     _of_the_monitor(
         "labels_stale", "Time for which predictions of the model have come, and no label.", "duration", "model"
     ),
+    _of_the_monitor(
+        "recalibration_late", "Time since the last scheduled recalibration of the model.", "duration", "model"
+    ),
     _of_the_monitor("intake_stopped", "Time for which messages have waited while none was applied.", "duration"),
     _of_the_monitor("consumer_lag", "Messages that wait in the topics.", "count"),
     _of_the_monitor("dead_letters", "Messages of the last 24 hours that could not be used.", "count"),

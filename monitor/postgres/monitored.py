@@ -1,4 +1,5 @@
-"""What rules about the monitor itself look at: labels, intake, dead letters, evaluation, the outbox.
+"""What rules about the monitor itself look at: labels, recalibration, intake, dead letters, evaluation,
+the outbox.
 
 Durations are of the service's clock, but for what waits to be sent: that is sent by the wall's.
 """
@@ -34,6 +35,10 @@ FROM {_CLOCK}
 CONSUMER_LAG: Final = "SELECT sum(greatest(high_water - next_offset, 0)) FROM kafka_offset"
 DEAD_LETTERS: Final = f"SELECT count(*) FROM dead_letter CROSS JOIN {_CLOCK} WHERE received_at > now.at - %(day)s"
 EVALUATION_AGE: Final = f"SELECT now.at - evaluated_at FROM evaluation CROSS JOIN {_CLOCK}"
+RECALIBRATION_AGES: Final = f"""
+SELECT model, greatest(now.at - max(due_at), interval '0') FROM recalibration CROSS JOIN {_CLOCK}
+WHERE cause = 'schedule' GROUP BY model, now.at ORDER BY model
+"""
 OUTBOX_STUCK: Final = """
 SELECT greatest(max(clock_timestamp() - CASE WHEN d.attempts = 0 THEN d.due_at ELSE n.queued_at END), interval '0')
 FROM delivery AS d JOIN notice AS n ON n.id = d.notice WHERE d.state = 'waiting'
@@ -89,6 +94,12 @@ def dead_letters_of_a_day(connection: Connection) -> int:
 def evaluation_age(connection: Connection) -> timedelta | None:
     """Time since the last evaluation began; None if there never was one."""
     return _duration(connection, EVALUATION_AGE, {})
+
+
+def recalibration_ages(connection: Connection) -> dict[str, timedelta]:
+    """Time since the last period for which each model had its scheduled run, whatever the gate said; models that never
+    had one are not waited for."""
+    return {str(model): age for model, age in connection.execute(RECALIBRATION_AGES.encode())}
 
 
 def outbox_stuck(connection: Connection) -> timedelta:

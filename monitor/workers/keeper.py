@@ -200,6 +200,9 @@ _VALUES: Final[dict[str, Callable[[Connection], Mapping[Target, float | None]]]]
     "labels_stale": lambda connection: {
         Target("model", model): age.total_seconds() for model, age in monitored.labels_stale(connection).items()
     },
+    "recalibration_late": lambda connection: {
+        Target("model", model): age.total_seconds() for model, age in monitored.recalibration_ages(connection).items()
+    },
     "intake_stopped": lambda connection: _of_service(monitored.intake_stopped(connection)),
     "consumer_lag": lambda connection: _of_service(monitored.consumer_lag(connection)),
     "dead_letters": lambda connection: _of_service(monitored.dead_letters_of_a_day(connection)),

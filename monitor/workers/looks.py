@@ -13,13 +13,14 @@ from monitor.alerting.baselines import spans, together
 from monitor.alerting.judgement import of_detector
 from monitor.alerting.readingrule import ReadingRule
 from monitor.alerting.round import Look
-from monitor.alerting.rules import LastVersion
+from monitor.alerting.rules import Baseline, LastRecalibration, LastVersion
 from monitor.alerting.selection import selects
 from monitor.alerting.target import Target, alert_id, target_of
 from monitor.alerting.terms import Terms
 from monitor.alerting.verdict import Finding, Said, Verdict
 from monitor.calibration.reading import Reading
 from monitor.calibration.readout import read_many
+from monitor.postgres.calibrators import in_force
 from monitor.postgres.database import Connection
 from monitor.postgres.panes import span_sums
 from monitor.postgres.readings import newest
@@ -97,15 +98,22 @@ def _compared_with(looking: Looking, rule: ReadingRule, key: Key) -> Reading | N
     hours, span = evaluation.windows[place].hours, standing.spans.get(int(code(np.array([key[0]]), place)[0]))
     if baseline is None or hours is None or span is None:
         return None
-    began = _began(looking, standing.series[key[0]].model) if isinstance(baseline, LastVersion) else None
+    began = _began(looking, standing.series[key[0]].model, baseline)
     found = [_reading_of(looking, key, each) for each in spans(baseline, span, hours, began)]
     return together([each for each in found if each is not None and not rule.lacks(each)], rule.measure, baseline)
 
 
-def _began(looking: Looking, model: str) -> int | None:
-    """The hour of the service's clock at which the newest version of a model came."""
-    at = version_began(looking.connection, model)
-    return None if at is None else hour_of(looking.judging.clock.at(at))
+def _began(looking: Looking, model: str, baseline: Baseline) -> int | None:
+    """The hour of the service's clock at which the newest version of a model came, or the map that is in force."""
+    match baseline:
+        case LastVersion():
+            at = version_began(looking.connection, model)
+            return None if at is None else hour_of(looking.judging.clock.at(at))
+        case LastRecalibration():
+            now = in_force(looking.connection, model)
+            return None if now is None or now.calibrator is None else hour_of(now.at) + 1
+        case _:
+            return None
 
 
 def _reading_of(looking: Looking, key: Key, span: Span) -> Reading | None:

@@ -81,6 +81,22 @@ def labels_come_late(connection: Connection) -> None:
     monitored.note_arrivals(connection, {"m"}, set(), wall_now())
 
 
+def recalibrated(connection: Connection, at: datetime) -> None:
+    connection.execute(
+        "INSERT INTO recalibration (model, signal, cause, due_at, at, outcome, sentence, body)"
+        " VALUES ('m', 'confidence', 'schedule', %s, %s, 'kept', 'kept the old map', 'null')",
+        (at, at),
+    )
+
+
+def it_was_recalibrated_long_ago(connection: Connection) -> None:
+    recalibrated(connection, wall_now() - timedelta(days=70))
+
+
+def it_is_recalibrated(connection: Connection) -> None:
+    recalibrated(connection, wall_now())
+
+
 def messages_wait(connection: Connection) -> None:
     begin(connection, READER, {("predictions", 0): 0}, {("predictions", 0): 0})
     note_high_waters(connection, READER, {("predictions", 0): 20}, wall_now() - HOUR)
@@ -126,6 +142,7 @@ def the_notice_is_told(connection: Connection) -> None:
 Deed = Callable[[Connection], None]
 METRICS: dict[str, tuple[str, Deed, Deed, str]] = {
     "labels_stale": ("48h", labels_come_late, labels_come, "A: labels_stale is 60h (m)"),
+    "recalibration_late": ("62d", it_was_recalibrated_long_ago, it_is_recalibrated, "A: recalibration_late is 70d (m)"),
     "intake_stopped": ("10m", messages_wait, messages_are_applied, "A: intake_stopped is 1h"),
     "consumer_lag": ("15", messages_wait, messages_are_applied, "A: consumer_lag is 20"),
     "dead_letters": ("10", messages_are_bad, messages_are_old, "A: dead_letters is 11"),
@@ -137,7 +154,7 @@ METRICS: dict[str, tuple[str, Deed, Deed, str]] = {
 @pytest.mark.parametrize("metric", METRICS)
 def test_each_rule_about_the_monitor_fires_is_told_and_resolves(connection: Connection, metric: str) -> None:
     enter, goes_wrong, gets_well, said = METRICS[metric]
-    model = "m" if metric == "labels_stale" else ""
+    model = "m" if metric in {"labels_stale", "recalibration_late"} else ""
     keeper = Keeper(connection, rules(metric, enter))
     assert keeper.keep() == []
     goes_wrong(connection)
