@@ -432,6 +432,82 @@ def test_a_rise_since_the_stretch_before_fires_and_none_without_it(connection: C
     assert 0.1 < evidence.estimate < 0.4
 
 
+@pytest.mark.parametrize("is_second", [True, False])
+def test_a_rise_since_the_model_version_before_fires_and_none_without_another_version(
+    connection: Connection, is_second: bool
+) -> None:
+    text = (
+        gap()
+        .replace("compare: above", "compare: change_above\n    baseline: {kind: last_version}")
+        .replace("enter: 0.15", "enter: 0.1")
+        .replace("exit: 0.1\n", "exit: 0.05\n")
+    )
+    service = Service(connection, text)
+    connection.execute("UPDATE segment_set SET model_version = '1', created_at = %s", (START,))
+    service.live(12, {"de": 0.1, "en": 0.1})
+    if is_second:
+        began = start_of(service.hour)
+        connection.execute(
+            "UPDATE segment_set SET model_version = '2', created_at = %s WHERE id = %s", (began, service.sets["fr"])
+        )
+    service.live(8, {"de": 0.5, "en": 0.1})
+    if not is_second:
+        assert service.transitions() == []
+        assert service.rows("SELECT count(*) FROM alert") == [(0,)]
+        return
+    assert {segment for segment, _, _ in service.transitions()} == {"de"}
+    assert service.rows(
+        "SELECT (evidence -> 'baseline' ->> 'n')::int, (evidence -> 'baseline' ->> 'value')::float8 < 0.2,"
+        " (evidence -> 'judged' ->> 'value')::float8 BETWEEN 0.3 AND 0.5 FROM alert"
+    ) == [(60 * 6, True, True)]
+
+
+def test_a_segment_that_vanishes_holds_its_alert_until_it_comes_back(connection: Connection) -> None:
+    service = Service(connection, gap())
+    service.live(6, CALM)
+    service.live(8, DRIFT)
+    service.live(20, {"en": 0.0})
+    assert [reason for _, reason, _ in service.transitions()] == ["pending", "fired"]
+    assert service.rows("SELECT state_name, finding FROM alert") == [("firing", "insufficient")]
+    service.live(14, CALM)
+    assert [reason for _, reason, _ in service.transitions()] == ["pending", "fired", "recovering", "resolved"]
+    assert service.told()[-1] == ("resolved", [], ["lang=de"])
+
+
+def test_a_small_step_back_of_the_clock_is_waited_out_and_a_large_one_blinds_no_alert(connection: Connection) -> None:
+    service = Service(connection, gap())
+    service.live(6, CALM)
+    service.live(8, DRIFT)
+    before = service.transitions(), service.told()
+    judged = service.rows("SELECT judged_at FROM alert")
+    service.minutes -= 60
+    service.turns()
+    assert (service.transitions(), service.told()) == before
+    assert service.rows("SELECT judged_at FROM alert") == judged
+    service.minutes -= 2 * 24 * 60
+    for _ in range(6):
+        service.minutes += 60
+        service.turns()
+    assert service.rows("SELECT judged_at FROM alert") < judged
+    service.minutes = 6
+    service.live(4, DRIFT)
+    numbers = [number for (number,) in service.rows("SELECT number FROM alert_transition ORDER BY number")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert service.rows("SELECT state_name FROM alert") == [("firing",)]
+    assert [kind for kind, _, _ in service.told() if kind != "reminder"] == ["fired"]
+
+
+def test_a_clock_that_jumps_ahead_counts_for_two_evaluations_and_repeats_nothing(connection: Connection) -> None:
+    service = Service(connection, gap().replace("for: 2h", "for: 12h"))
+    service.live(6, CALM)
+    service.live(7, DRIFT)
+    assert [reason for _, reason, _ in service.transitions()] == ["pending"]
+    service.minutes += 4 * 60  # the window still holds some of the drift
+    service.turns()
+    assert [reason for _, reason, _ in service.transitions()] == ["pending"]
+    assert service.rows("SELECT state -> 'state' ->> 'watched' FROM alert") == [("PT18000S",)]  # 3 h and 2 of the 4
+
+
 def test_an_alarm_of_the_detectors_fires_at_once_and_ends_when_it_is_acknowledged(connection: Connection) -> None:
     text = """
 rules:
