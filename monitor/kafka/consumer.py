@@ -180,6 +180,7 @@ class Intake:
         Raises OffsetGone, UnreadableBatch and Refused, after which nothing of the failed fetch has been passed over;
         Unavailable for whatever may mend itself: start again from the stored offsets.
         """
+        self._finish_joining()
         try:
             records = self._consumer.poll(timeout_ms=round(timeout_seconds * 1000), max_records=most)
             if self.rebalanced():
@@ -197,6 +198,17 @@ class Intake:
             raise
         except KafkaError as failure:
             raise Unavailable(f"reading from Kafka failed: {failure!r}") from failure
+
+    def _finish_joining(self) -> None:
+        """Have a join that outlived its poll taken up again by the next one.
+
+        kafka-python joins again when the metadata that an assignment was made from turn out to be old, as they may be
+        for a topic just made, and forgets why as soon as the new assignment is made. Without this a join that takes
+        longer than one poll is then never finished: no partition, no heartbeat, and nothing is raised.
+        """
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
 
     def pause(self) -> None:
         """Keep the membership but read nothing, until `resume`."""

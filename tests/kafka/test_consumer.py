@@ -5,8 +5,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from kafka.coordinator.consumer import ConsumerCoordinator
 
 from monitor.kafka.access import KafkaAccess, Partition
 from monitor.kafka.consumer import Intake, IntakeSettings, Polled
@@ -44,6 +46,13 @@ def poll_until_owned(intake: Intake, n: int) -> frozenset[Partition]:
         if len(intake.owned) == n:
             return intake.owned
     raise TimeoutError(f"owns {intake.owned}")
+
+
+def poll_until_revoked(intake: Intake) -> None:
+    deadline = time.monotonic() + 30
+    while intake.owned:
+        assert time.monotonic() < deadline
+        intake.poll(0.2)
 
 
 def read(intake: Intake, n: int) -> list[Polled]:
@@ -126,3 +135,23 @@ def test_seeking_back_reads_again(access: KafkaAccess, topics: Topics) -> None:
         polls = read(intake, 4 * EACH)
         for partition in owned:
             assert [m[0] for polled in polls for m in polled.records.get(partition, [])] == list(range(EACH))
+
+
+def test_a_join_that_outlives_its_poll_is_finished(
+    access: KafkaAccess, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joining again since the metadata changed: the reason is gone before the join is done."""
+    join = ConsumerCoordinator._do_join_and_sync_async
+
+    async def slow(coordinator: Any) -> object:
+        assignment = await join(coordinator)
+        await coordinator._net.sleep(0.7)
+        return assignment
+
+    with member(access, topics, uuid.uuid4().hex) as intake:
+        intake.start(dict.fromkeys(poll_until_owned(intake, 4), 0))
+        monkeypatch.setattr(ConsumerCoordinator, "_do_join_and_sync_async", slow)
+        intake._consumer._coordinator._assignment_snapshot = {topics.predictions: {0, 1}}
+        poll_until_revoked(intake)
+        intake.start(dict.fromkeys(poll_until_owned(intake, 4), 0))
+        assert len(read(intake, 4 * EACH)) >= 7
