@@ -114,7 +114,7 @@ def alert_rule(entry: RuleEntry, by_name: Mapping[str, RuleEntry], file: RuleFil
         send_resolved=_given(whole.send_resolved),
         severity=_given(whole.severity),
         mode=_given(whole.mode),
-        route=whole.route or file.fallback_route or (next(iter(file.routes)) if len(file.routes) == 1 else None),
+        route=whole.route or file.default_route_name,
         rollup=whole.rollup,
         summary=_given(whole.summary),
         labels=_given(whole.labels),

@@ -19,10 +19,14 @@ def merged(notices: Sequence[Notice]) -> Notice:
     since before the first: fired, changed, a reminder if all are, resolved, or a digest of what came and went untold.
     An alert that only earlier notices list is added as resolved, where it is known to be: of a last notice that lists
     only a part of what fires, an alert may be missing that still does. Those that are added stand after the others.
+
+    Of changes the last is told, with all those before it.
     """
     last = notices[-1]
     if len(notices) == 1:
         return last
+    if last.change is not None:
+        return replace(last, earlier=tuple(each for notice in notices for each in reversed(notice.changes))[:-1])
     earlier: dict[Identity, Alert] = {}
     for notice in notices[:-1]:
         earlier.update({_identity(alert): alert for alert in notice.alerts})

@@ -15,15 +15,19 @@ from monitor.errors import BadInput
 
 VERSION: Final = 1
 
-Kind: TypeAlias = Literal["fired", "changed", "reminder", "resolved", "digest", "test"]
+Kind: TypeAlias = Literal["fired", "changed", "reminder", "resolved", "digest", "test", "change"]
+Happening: TypeAlias = Literal["proposed", "promoted", "shadowed", "rolled_back", "kept"]
 AlertState: TypeAlias = Literal["firing", "recovering", "resolved"]
 Unit: TypeAlias = Literal["ratio", "seconds", "count"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
 """From the least to the worst."""
+FACTS: Final = 10
+"""As many as Slack shows side by side."""
 
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Version: TypeAlias = Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,53 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """News that is no alert: what became of the recalibration of a model's signal.
+
+    `version` is the map that waits for a person (proposed), that is applied from now on (promoted, shadowed,
+    rolled_back) or that goes on being applied (kept); `previous` the one that was in force until then. Either is None
+    where confidences are taken as stated. `by` is who decided, `sentence` why; `facts` at most ten, each with its name.
+    `before` and `after` are the bins of two reliability diagrams of the same labels, none of which the map was fitted
+    on; no bins, no diagram. `report` leads to the report of the model. Raises BadInput.
+    """
+
+    what: Happening
+    model: str
+    signal: str
+    version: Version | None
+    previous: Version | None
+    by: str
+    sentence: str
+    facts: tuple[tuple[str, str], ...] = ()
+    before: tuple[Bin, ...] = ()
+    after: tuple[Bin, ...] = ()
+    report: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.facts) > FACTS:
+            raise BadInput(f"a change must have at most {FACTS} facts, got {len(self.facts)}")
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether confidences are mapped in another way from now on."""
+        return self.what in {"promoted", "shadowed", "rolled_back"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A change, and when it was."""
+
+    at: Moment
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What is to be told, and of which incident.
 
     `alerts` the worst first, and perhaps not all of them: `counts` counts all; `group` the names and values that the
     incident is grouped by; `at` when the state changed, not when it is told; `link` the page of the incident.
+    `change` is there where the kind is "change", which has no alerts; `earlier` what is told with it, the oldest first.
     """
 
     kind: Kind
@@ -119,6 +165,17 @@ class Notice:
     group: tuple[tuple[str, str], ...]
     at: Moment
     link: str | None = None
+    change: Change | None = None
+    earlier: tuple[Dated, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.kind == "change") != (self.change is not None):
+            raise BadInput(f"a notice of a change, and no other one, has a change, got kind {self.kind}")
+
+    @property
+    def changes(self) -> tuple[Dated, ...]:
+        """All changes that it tells of, the newest first."""
+        return () if self.change is None else (Dated(self.at, self.change), *reversed(self.earlier))
 
     @property
     def severity(self) -> Severity:

@@ -11,8 +11,11 @@ from monitor.alerting.rulefile import RuleFile
 from monitor.forms.refusals import meant
 
 BEATS: Final[Path] = ("heartbeat", "notify")
+NEWS: Final[Path] = ("recalibration", "tell")
 TAKE_BEATS: Final = ("webhook", "alertmanager")
 """Kinds of channels that can do something with a sign of life; people would get one a minute."""
+TAKES_NO_NEWS: Final = "alertmanager"
+"""The kind of channels that know alerts only."""
 
 
 def references(file: RuleFile, written: Node) -> Iterator[Finding]:
@@ -70,6 +73,8 @@ def _channels(file: RuleFile, channels: set[str]) -> Iterator[Finding]:
     ]
     if file.heartbeat is not None:
         named.append((BEATS, file.heartbeat.notify))
+    if file.recalibration is not None:
+        named.append((NEWS, file.recalibration.tell))
     for path, names in named:
         for number, name in enumerate(names):
             if name not in channels:
@@ -79,6 +84,9 @@ def _channels(file: RuleFile, channels: set[str]) -> Iterator[Finding]:
             elif path == BEATS and name in file.channels and file.channels[name].kind not in TAKE_BEATS:
                 said = f"must be a channel of kind {' or '.join(TAKE_BEATS)}, got {name}"
                 yield Finding((*path, number), f"{said}, of kind {file.channels[name].kind}")
+            elif path == NEWS and name in file.channels and file.channels[name].kind == TAKES_NO_NEWS:
+                said = f"must be a channel that takes more than alerts, got {name}"
+                yield Finding((*path, number), f"{said}, of kind {TAKES_NO_NEWS}")
 
 
 def _matched(file: RuleFile, rules: set[str]) -> Iterator[Finding]:

@@ -75,6 +75,14 @@ class MuteTime(Section):
     months: tuple[Month, ...] | None = Field(default=None, min_length=1, description="Months.")
 
 
+class Recalibration(Section):
+    """News of recalibrations: proposed, in force, in shadow, rolled back, or that the old map was kept."""
+
+    tell: Annotated[tuple[RuleName, ...], Field(max_length=16)] = Field(
+        description="Names of `channels` of any kind but alertmanager, which knows alerts only. Empty: nobody is told."
+    )
+
+
 class Heartbeat(Section):
     """A sign of life for a dead man's switch: whoever listens notices when it stops."""
 

@@ -22,6 +22,7 @@ _KIND_WORDS: Final[dict[Kind, str]] = {
     "resolved": "RESOLVED",
     "digest": "LATE DIGEST",
     "test": "TEST",
+    "change": "RECALIBRATION",
 }
 
 Item = TypeVar("Item")
@@ -98,7 +99,7 @@ def web_link(link: str | None) -> str | None:
 
 def headline(notice: Notice) -> str:
     """The notice in one line: what happened, how bad it is, to what."""
-    severity = "" if notice.kind in {"test", "digest"} else f" · {notice.severity}"
+    severity = "" if notice.kind in {"test", "digest", "change"} else f" · {notice.severity}"
     return f"{_KIND_WORDS[notice.kind]}{severity} · {notice.incident.title}"
 
 

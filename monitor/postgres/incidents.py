@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 from psycopg.types.json import Jsonb
 
-from monitor.alerting import incident, notice
+from monitor.alerting import incident, notice, recalibrations
 from monitor.alerting.force import Force
-from monitor.alerting.incident import Announcing
+from monitor.alerting.incident import Announcing, Incident
+from monitor.alerting.notice import Change, Notice
 from monitor.alerting.telling import Telling, Told
 from monitor.postgres.database import Connection
 
@@ -37,6 +38,7 @@ INSERT INTO delivery (notice, channel, incident, ord, due_at)
 SELECT queued.id, c.name, %(key)s, %(ord)s, greatest(queued.queued_at + %(wait)s, %(not_before)s::timestamptz)
 FROM queued, unnest(%(channels)s::text[]) AS c (name)
 """
+ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 NOTHING: Final = timedelta(0)
 
 
@@ -65,20 +67,58 @@ def write_tellings(
             continue
         queued += 1
         wait, not_before = _due(connection, telling.told, telling.kind, force, rate)
-        connection.execute(
-            QUEUE,
-            {
-                "key": telling.told.incident.key,
-                "ord": telling.told.incident.order,
-                "kind": telling.notice.kind,
-                "at": telling.notice.at,
-                "body": Jsonb(telling.notice, dumps=notice.encode),
-                "channels": channels,
-                "wait": wait,
-                "not_before": not_before,
-            },
-        )
+        _queue(connection, telling.told.incident, telling.notice, channels, wait=wait, not_before=not_before)
     return queued
+
+
+def write_change(connection: Connection, force: Force, change: Change, now: datetime) -> int:
+    """Queue the notice of a change of maps, in the caller's transaction; returns for how many channels.
+
+    It is due at once, and no silence holds it back. News of one signal are told in the order in which they were
+    queued, whoever queues them.
+    """
+    said = recalibrations.notice_of(change, force, now)
+    channels = [name for name in recalibrations.told_to(force) if recalibrations.takes(force, name, change)]
+    if not channels:
+        return 0
+    with connection.transaction():
+        key = said.incident.key
+        connection.execute(ONE_AT_A_TIME, (f"incident {key}",))
+        before = read_incidents(connection, [key]).get(key)
+        order = 1 + (before.incident.order if before else 0)
+        kept = Told(
+            incident=Incident(key=key, order=order),
+            rule=recalibrations.RULE,
+            group=said.group,
+            channels=tuple(channels),
+        )
+        _write(connection, Telling(kept, said), now)
+        _queue(connection, kept.incident, said, channels)
+    return len(channels)
+
+
+def _queue(
+    connection: Connection,
+    of: Incident,
+    said: Notice,
+    channels: Sequence[str],
+    *,
+    wait: timedelta = NOTHING,
+    not_before: datetime | None = None,
+) -> None:
+    connection.execute(
+        QUEUE,
+        {
+            "key": of.key,
+            "ord": of.order,
+            "kind": said.kind,
+            "at": said.at,
+            "body": Jsonb(said, dumps=notice.encode),
+            "channels": list(channels),
+            "wait": wait,
+            "not_before": not_before,
+        },
+    )
 
 
 def _write(connection: Connection, telling: Telling, now: datetime) -> None:

@@ -40,6 +40,5 @@ def outlets_of(file: RuleFile, environment: Mapping[str, str] | None = None) -> 
             places[name] = place_of(name, channel, environment)
         except BadSettings as failure:
             unusable[name] = str(failure)
-    route = file.fallback_route or (next(iter(file.routes)) if len(file.routes) == 1 else None)
-    fallback = () if route is None else file.routes[route].notify
-    return Outlets(places, unusable, fallback, file.heartbeat)
+    route = file.default_route
+    return Outlets(places, unusable, () if route is None else route.notify, file.heartbeat)

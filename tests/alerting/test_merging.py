@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerting.merging import merged
-from monitor.alerting.notice import Alert, Counts, Kind, Notice
-from tests.notify.samples import NOW, alert, notice
+from monitor.alerting.notice import Alert, Counts, Dated, Kind, Notice
+from tests.notify.samples import NOW, alert, change, news, notice
 
 NAMES = ("de", "fr", "it", "nl")
 Firing = frozenset[str]
@@ -91,3 +91,13 @@ def test_the_same_series_in_two_windows_or_of_two_sources_is_two_alerts() -> Non
         ("7d", "", "firing"),
         ("", "complaint", "resolved"),
     }
+
+
+def test_changes_that_waited_together_are_all_told_by_the_last_one() -> None:
+    proposed, promoted, back = change(what="proposed"), change(), change(what="rolled_back", version=3, previous=4)
+    alone = [news(last=said, at=NOW + timedelta(hours=place)) for place, said in enumerate((proposed, promoted, back))]
+    found = merged(alone)
+    assert (found.kind, found.change, found.at) == ("change", back, alone[-1].at)
+    assert found.earlier == (Dated(alone[0].at, proposed), Dated(alone[1].at, promoted))
+    assert merged([merged(alone[:2]), alone[2]]) == found, "in whatever order they are put together"
+    assert found.changes == (Dated(alone[2].at, back), *reversed(found.earlier))

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from monitor.alerting.notice import Alert, Counts, Evidence, Incident, Kind, Notice, Series
+from monitor.alerting.notice import Alert, Change, Counts, Dated, Evidence, Incident, Kind, Notice, Series
+from monitor.calibration.reading import Bin
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 LABELS = ("de", "fr", "it")
@@ -19,6 +20,10 @@ EVIDENCE = Evidence(
     window=timedelta(days=7),
     as_of=NOW - timedelta(minutes=5),
 )
+
+
+BEFORE = (Bin(0.5, 0.6, 100, 0.55, 0.5, (0.4, 0.6)), Bin(0.9, 1.0, 300, 0.95, 0.7, (0.65, 0.75)))
+AFTER = (Bin(0.5, 0.6, 250, 0.56, 0.55, (0.49, 0.61)), Bin(0.7, 0.8, 150, 0.75, 0.76, (0.69, 0.82)))
 
 
 def alert(language: str = "de", **changes: object) -> Alert:
@@ -53,6 +58,62 @@ def notice(kind: Kind = "fired", alerts: tuple[Alert, ...] | None = None, **chan
         link="https://caldrift.example/alerts?rule=EceHigh&model=triage-v3",
     )
     return replace(ordinary, **changes)  # type: ignore[arg-type]  # each test names fields of Notice
+
+
+def change(**changes: object) -> Change:
+    """A map that was put in force; `changes` are its other fields."""
+    ordinary = Change(
+        what="promoted",
+        model="triage-v3",
+        signal="stated",
+        version=4,
+        previous=3,
+        by="the schedule",
+        sentence="On 4,310 later labels map 4 lowers the log loss by 0.021 (0.013 to 0.029).",
+        facts=(("method", "beta"), ("labels", "9,120 fitted, 4,310 held out"), ("ECE", "0.094 before, 0.021 after")),
+        before=BEFORE,
+        after=AFTER,
+        report="https://caldrift.example/reports/triage-v3/2026-11",
+    )
+    return replace(ordinary, **changes)  # type: ignore[arg-type]  # each test names fields of Change
+
+
+def news(*earlier: Change, last: Change | None = None, **changes: object) -> Notice:
+    """A notice of a change, and of those that waited with it, a minute apart; `changes` are its other fields."""
+    said = last or change()
+    ordinary = Notice(
+        kind="change",
+        incident=Incident("7a1b3c" * 10, f"{said.model} / {said.signal}: map 4 in force"),
+        alerts=(),
+        counts=Counts(firing=0, resolved=0),
+        group=(("model", said.model), ("signal", said.signal)),
+        at=NOW,
+        link=f"https://caldrift.example/recalibration/{said.model}",
+        change=said,
+        earlier=tuple(Dated(NOW - timedelta(minutes=len(earlier) - place), one) for place, one in enumerate(earlier)),
+    )
+    return replace(ordinary, **changes)  # type: ignore[arg-type]  # each test names fields of Notice
+
+
+def hostile_news() -> Notice:
+    """Every text that comes from elsewhere is hostile, the links too."""
+    bad = change(
+        model=HOSTILE,
+        signal=HOSTILE,
+        by=HOSTILE,
+        sentence=HOSTILE,
+        facts=((HOSTILE, HOSTILE),) * 10,
+        report="javascript:alert(1)",
+    )
+    link = f"https://x|y>{HOSTILE}"
+    return news(bad, last=bad, incident=Incident(HOSTILE, HOSTILE), group=((HOSTILE, HOSTILE),), link=link)
+
+
+def wide_news() -> Notice:
+    """Every text is as long as can be, and there are more earlier changes than anybody reads."""
+    text, link = "ж" * 100_000, "https://caldrift.example/?" + "&" * 900
+    one = change(model=text, signal=text, by=text, sentence=text, facts=((text, text),) * 10, report=link)
+    return news(*(one,) * 40, last=one, incident=Incident("key", text), link=link)
 
 
 def hostile() -> Notice:
@@ -92,6 +153,15 @@ NOTICES: dict[str, Notice] = {
         "digest", (alert("de", state="resolved", ended_at=NOW - timedelta(minutes=20), remark="series ended"),)
     ),
     "test": notice("test", (), counts=Counts(0, 0), group=()),
+    "change": news(),
+    "changes": news(
+        change(what="promoted", version=3, previous=None, sentence="The first map."),
+        change(what="rolled_back", version=None, previous=3, sentence="The live loss is above that of what is stated."),
+        last=change(what="proposed", version=4, previous=None),
+        incident=Incident("7a1b3c" * 10, "triage-v3 / stated: map 4 waits for approval"),
+    ),
+    "hostile-change": hostile_news(),
+    "wide-change": wide_news(),
     "hostile": hostile(),
     "flood": flood(),
     "wide": wide(),
