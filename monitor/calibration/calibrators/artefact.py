@@ -114,8 +114,14 @@ def encode(calibrator: Calibrator) -> bytes:
 
 
 def fingerprint(calibrator: Calibrator) -> str:
-    """32 hexadecimal digits that no other artefact has: what it is known by, and its ETag."""
-    return blake2b(encode(calibrator), digest_size=16, person=b"caldrift-map").hexdigest()
+    """32 hexadecimal digits that no other artefact has: what it is known by."""
+    return fingerprint_of(encode(calibrator))
+
+
+def fingerprint_of(body: bytes | str) -> str:
+    """That of an artefact as it is written, however it is indented."""
+    text = body.encode() if isinstance(body, str) else body
+    return blake2b(msgspec.json.format(text, indent=1), digest_size=16, person=b"caldrift-map").hexdigest()
 
 
 def decode(body: bytes | str) -> Calibrator:

@@ -1,0 +1,73 @@
+"""What a server tells its clients about the map in force: one JSON document, and the tag that changes when it does."""
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+
+from monitor.calibration.calibrators.artefact import Calibrator, decode, fingerprint_of
+from monitor.errors import BadInput
+
+Stage = Literal["active", "shadow"]
+"""Whether the calibrated value is to be acted on, or only to be logged beside the stated one."""
+
+
+class DeclaredDimension(msgspec.Struct, frozen=True, kw_only=True):
+    """A dimension whose value is not what stands under its own name in `segments`: read from `field`, and cut.
+
+    n cuts, ascending, make n + 1 values, one for each of `names`.
+    """
+
+    name: str
+    field: str
+    cuts: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """The map in force for one model and signal. Without a calibrator, confidences are taken as stated."""
+
+    model: str
+    signal: str
+    version: int | None
+    fingerprint: str | None
+    stage: Stage
+    promoted_at: datetime
+    dimensions: tuple[DeclaredDimension, ...] = ()
+    calibrator: msgspec.Raw | None
+    """The artefact as it is stored."""
+
+
+def encode_served(served: Served) -> bytes:
+    """The document, UTF-8."""
+    return msgspec.json.encode(served)
+
+
+def etag_of(number: int, body: bytes) -> str:
+    """The strong tag of a document: the number of the promotion, and a digest of every byte."""
+    return f'"{number}-{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def decode_served(body: bytes) -> tuple[Served, Calibrator | None]:
+    """The document and the artefact in it, both checked.
+
+    Raises BadInput when it is something else or damaged, and Refused when the artefact is of another version.
+    """
+    try:
+        served = msgspec.json.decode(body, type=Served)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"not a map in force: {error}", "calibrator") from error
+    if served.calibrator is None:
+        return served, None
+    raw = bytes(served.calibrator)
+    calibrator = decode(raw)
+    if served.version is None or fingerprint_of(raw) != served.fingerprint:
+        raise BadInput("the artefact is not the one that its version and fingerprint name", "calibrator")
+    if (calibrator.model, calibrator.signal) != (served.model, served.signal):
+        raise BadInput(
+            f"the artefact is for {calibrator.model}/{calibrator.signal}, but was served for "
+            f"{served.model}/{served.signal}",
+            "calibrator",
+        )
+    return served, calibrator

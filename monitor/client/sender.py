@@ -1,0 +1,248 @@
+"""A thread that sends events to Kafka from a bounded buffer: whoever logs one never waits for a broker."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Final, NamedTuple
+
+from monitor.client.events import now
+from monitor.client.stats import Count, Counts
+from monitor.errors import BadInput
+from monitor.events.decoding import LabelDecoder, PredictionDecoder, decode_label, decode_prediction
+
+LOG: Final = logging.getLogger("caldrift.client")
+OVERHEAD: Final = 300
+"""Bytes that an event takes beside its own while it waits."""
+GATHER_SECONDS: Final = 0.01
+"""How long the thread lets events come together: waking it for each would take the caller's turn each time."""
+REAP_SECONDS: Final = 0.02
+"""How often the thread looks for acknowledgements while there is nothing to send."""
+TURN: Final = 16
+"""Events after which the thread lets others run."""
+FIRST_RETRY_SECONDS: Final = 0.5
+LONGEST_RETRY_SECONDS: Final = 15.0
+BLOCK_MS: Final = 2_000
+DELIVERY_MS: Final = 900_000
+"""For so long an event may wait for its broker; the buffer bounds how many do."""
+
+
+class Event(NamedTuple):
+    """An event on its way: how to check it, where it goes, its key and body."""
+
+    decoder: PredictionDecoder | LabelDecoder
+    topic: str
+    key: bytes
+    body: bytes
+
+
+class Sender:
+    """Takes events from any thread. Make it anew in a forked process."""
+
+    def __init__(self, kafka: Mapping[str, object], counts: Counts, buffer_bytes: int) -> None:
+        """`kafka` holds options of kafka-python's producer, `bootstrap_servers` among them."""
+        self._options, self._counts, self._limit = kafka, counts, buffer_bytes
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._held_bytes = self._held = 0
+        self._until: float | None = None
+        self._closing = threading.Event()
+        self._producer: Any = None
+        self._waiting: deque[tuple[Any, Event]] = deque()
+        self._told = set[str]()
+        self._thread = threading.Thread(target=self._run, name="caldrift-sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send; what is in the buffer when the interpreter ends gets two seconds."""
+        self._thread.start()
+
+    def offer(self, event: Event) -> bool:
+        """Put an event into the buffer; False when there is no room."""
+        size = _size(event)
+        with self._lock:
+            fits = self._held_bytes + size <= self._limit and not self._closing.is_set()
+            if fits:
+                self._held_bytes += size
+                self._held += 1
+        self._counts.add("queued" if fits else "dropped")
+        if fits:
+            self._queue.put(event)
+        elif not self._closing.is_set():
+            self._warn("the buffer is full", "events are dropped: the buffer of %s bytes is full", self._limit)
+        return fits
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until the broker has every event, or the time is up; whether it has."""
+        until = time.monotonic() + timeout_seconds
+        while self._held and time.monotonic() < until:
+            time.sleep(0.005)
+        return not self._held
+
+    def close(self, timeout_seconds: float) -> None:
+        """Send what is left within the time, and disconnect. What cannot be sent is counted as lost."""
+        atexit.unregister(self._at_exit)
+        if self._closing.is_set():
+            return
+        self._until = time.monotonic() + timeout_seconds
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join(timeout_seconds + 1)
+
+    def abandon(self) -> None:
+        """Forget the producer in a forked process: it is the parent's, and so are its connections and threads."""
+        atexit.unregister(self._at_exit)
+        if self._producer is not None:
+            _PARENTS.append(self._producer)
+            self._producer._unregister_cleanup()
+
+    def _at_exit(self) -> None:
+        self.close(2.0)
+
+    def _run(self) -> None:
+        try:
+            is_open = True
+            while is_open:
+                try:
+                    event = self._queue.get(timeout=REAP_SECONDS if self._waiting else None)
+                except Empty:
+                    self._reap()
+                    continue
+                if event is None:
+                    break
+                if not self._closing.is_set():
+                    time.sleep(GATHER_SECONDS)
+                self._send(event)
+                is_open = self._send_gathered()
+                self._reap()
+        finally:
+            self._disconnect()
+
+    def _send_gathered(self) -> bool:
+        """Send what is there; False when that was the last."""
+        with suppress(Empty):
+            for place in range(self._queue.qsize()):
+                if place % TURN == 0:
+                    time.sleep(0)
+                event = self._queue.get_nowait()
+                if event is None:
+                    return False
+                self._send(event)
+        return True
+
+    def _send(self, event: Event) -> None:
+        """Check an event and hand it to the producer, however long that takes."""
+        try:
+            _check(event)
+        except BadInput as failure:
+            self._done(event, "refused")
+            self._warn(failure.reason, "an event was not sent: %s", failure)
+            return
+        wait = FIRST_RETRY_SECONDS
+        while not self._handed_over(event):
+            if self._until is not None and time.monotonic() >= self._until:
+                self._done(event, "lost")
+                return
+            self._closing.wait(wait) if self._until is None else time.sleep(0.05)
+            wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+
+    def _handed_over(self, event: Event) -> bool:
+        """Whether the producer took the event, or never will; False when another attempt makes sense."""
+        from kafka.errors import KafkaError  # noqa: PLC0415 - a client that only applies maps needs no Kafka
+
+        try:
+            producer = self._connected()
+            future = producer.send(event.topic, key=event.key, value=event.body)
+        except KafkaError as failure:
+            self._fail(failure)
+            if self._producer is None or failure.retriable:
+                return False
+        except Exception as failure:  # noqa: BLE001 - a thread that dies would lose every later event
+            self._fail(failure)
+            if self._producer is None:
+                return False
+        else:
+            self._waiting.append((future, event))
+            return True
+        self._done(event, "lost")
+        return True
+
+    def _connected(self) -> Any:
+        if self._producer is None:
+            from kafka import KafkaProducer  # noqa: PLC0415
+
+            self._producer = KafkaProducer(
+                **{
+                    "client_id": "caldrift-client",
+                    "acks": "all",
+                    "enable_idempotence": False,  # ids make events idempotent
+                    "linger_ms": 20,
+                    "max_block_ms": BLOCK_MS,
+                    "bootstrap_timeout_ms": BLOCK_MS,
+                    "delivery_timeout_ms": DELIVERY_MS,
+                    **self._options,
+                }
+            )
+            # The last to register is the first to be called: events still here go out before the producer ends.
+            atexit.register(self._at_exit)
+        return self._producer
+
+    def _reap(self) -> None:
+        """Count what the broker has, or will not have. Asking costs less than being told of each event."""
+        waiting = self._waiting
+        while waiting and waiting[0][0].is_done:
+            future, event = waiting.popleft()
+            if future.exception is None:
+                self._done(event, "acknowledged")
+                self._told.clear()
+            else:
+                self._done(event, "lost")
+                self._fail(future.exception)
+
+    def _disconnect(self) -> None:
+        until = self._until or time.monotonic()
+        if self._producer is not None:
+            with suppress(Exception):
+                self._producer.close(timeout=max(until - time.monotonic(), 0))
+        self._reap()
+        with self._lock:
+            left, self._held, self._held_bytes = self._held, 0, 0
+        self._counts.add("lost", left)
+
+    def _done(self, event: Event, how: Count) -> None:
+        with self._lock:
+            self._held -= 1
+            self._held_bytes -= _size(event)
+        self._counts.add(how)
+
+    def _fail(self, failure: BaseException) -> None:
+        words = f"Kafka: {type(failure).__name__}: {failure}"
+        self._counts.failed(words)
+        self._warn(type(failure).__name__, "events wait for the broker: %s", words)
+
+    def _warn(self, kind: str, words: str, *values: object) -> None:
+        """Say each kind of failure once until things go well again."""
+        if kind not in self._told:
+            self._told.add(kind)
+            LOG.warning(words, *values)
+
+
+_PARENTS: Final[list[object]] = []
+"""Producers of the process that this one was forked from: kept, since their end would close what is not ours."""
+
+
+def _size(event: Event) -> int:
+    return len(event.body) + len(event.key) + OVERHEAD
+
+
+def _check(event: Event) -> None:
+    """Raises BadInput for what the intake would reject."""
+    if isinstance(event.decoder, PredictionDecoder):
+        decode_prediction(event.body, event.decoder, now())
+    else:
+        decode_label(event.body, event.decoder, now())
