@@ -17,6 +17,7 @@ BENCHES = {
     "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),
     "recalibrate": ("bench.recalibrate", "fitting and gating maps from cells, against libraries on the raw rows"),
     "recalibration-quality": ("bench.quality", "every map on real answers, and what the gate lets through; a page"),
+    "client": ("bench.client", "applying a map and logging an event, against scikit-learn's predict and a plain send"),
     "rules": ("bench.rules", "20 rules over thousands of series: a share of evaluating them"),
     "rolling": ("bench.rolling", "one event, correction and reading as the window grows, against recounts"),
     "characteristics": ("bench.characteristics", "drift detectors: false alarms against the promise, delays"),

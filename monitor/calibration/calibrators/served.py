@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from hashlib import blake2b
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,8 @@ from monitor.errors import BadInput
 
 Stage = Literal["active", "shadow"]
 """Whether the calibrated value is to be acted on, or only to be logged beside the stated one."""
+
+NO_CALIBRATOR: Final = msgspec.Raw(b"null")
 
 
 class DeclaredDimension(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +37,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     promoted_at: datetime
     dimensions: tuple[DeclaredDimension, ...] = ()
-    calibrator: msgspec.Raw | None
-    """The artefact as it is stored."""
+    calibrator: msgspec.Raw = NO_CALIBRATOR
+    """The artefact as it is stored, or null."""
 
 
 def encode_served(served: Served) -> bytes:
@@ -58,9 +60,9 @@ def decode_served(body: bytes) -> tuple[Served, Calibrator | None]:
         served = msgspec.json.decode(body, type=Served)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not a map in force: {error}", "calibrator") from error
-    if served.calibrator is None:
-        return served, None
     raw = bytes(served.calibrator)
+    if raw == NO_CALIBRATOR:
+        return served, None
     calibrator = decode(raw)
     if served.version is None or fingerprint_of(raw) != served.fingerprint:
         raise BadInput("the artefact is not the one that its version and fingerprint name", "calibrator")
