@@ -4,7 +4,7 @@ Every curve rises or stays level from confidence 0 to 1. docs/recalibrators.md t
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import exp, log, log1p
 from typing import Final, TypeAlias
@@ -12,12 +12,15 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
+from monitor.calibration.calibrators.places import finder
 from monitor.calibration.cells import FloatArray
 from monitor.calibration.odds import sigmoid
 from monitor.errors import BadInput
 
 LARGEST_ODDS: Final = 40.0
 """Log odds beyond which a chance is 0 or 1 to the last digit, but for the clip."""
+PIECE: Final = 32_768
+"""Confidences of an array at a time: what is made on the way stays in the processor's cache."""
 NO_FIELDS: Final[Mapping[str, float]] = {}
 
 
@@ -140,16 +143,40 @@ def _between(x: Sequence[float], y: Sequence[float], c: float) -> float:
 
 def apply_all(curve: Curve, confidence: FloatArray, clip: float, fields: Mapping[str, float] = NO_FIELDS) -> FloatArray:
     """The same for an array of confidences that share their fields."""
-    c = np.clip(confidence, clip, 1 - clip)
+    given = np.ravel(confidence)
+    curved = _of_array(curve, len(given), fields)
+    found = np.empty(len(given))
+    for begin in range(0, len(given), PIECE):
+        piece = slice(begin, begin + PIECE)
+        np.clip(curved(np.clip(given[piece], clip, 1 - clip)), clip, 1 - clip, out=found[piece])
+    return found.reshape(np.shape(confidence))
+
+
+def _of_array(curve: Curve, n: int, fields: Mapping[str, float]) -> Callable[[FloatArray], FloatArray]:
+    """What a curve makes of clipped confidences, n in all."""
     match curve:
         case LogOdds(a, b, m) if a == b:
-            p = sigmoid(a * np.log(c / (1 - c)) + m)
+            return lambda c: sigmoid(a * np.log(c / (1 - c)) + m)
         case LogOdds(a, b, m):
-            p = sigmoid(a * np.log(c) - b * np.log1p(-c) + m)
+            return lambda c: sigmoid(a * np.log(c) - b * np.log1p(-c) + m)
         case Points(x, y):
-            p = np.interp(c, x, y)
+            return _lines(np.asarray(x), np.asarray(y), n)
         case Steps(upto, y):
-            p = np.asarray(y)[np.searchsorted(upto, c, side="left")]
+            levels, find = np.asarray(y), finder(np.asarray(upto), "left", n)
+            return lambda c: levels[find(c)]
         case Adaptive():
-            p = sigmoid(slope(curve, fields) * np.log(c / (1 - c)))
-    return np.clip(p, clip, 1 - clip)
+            steepness = slope(curve, fields)
+            return lambda c: sigmoid(steepness * np.log(c / (1 - c)))
+
+
+def _lines(x: FloatArray, y: FloatArray, n: int) -> Callable[[FloatArray], FloatArray]:
+    """Straight lines between points: of each the point that it begins at and its rise, level ones at both ends."""
+    find = finder(x, "right", n)
+    begins, heights = np.append(x[0], x), np.append(y[0], y)
+    rises = np.concatenate([[0.0], np.diff(y) / np.diff(x), [0.0]])
+
+    def lines(c: FloatArray) -> FloatArray:
+        place = find(c)
+        return np.asarray(heights[place] + rises[place] * (c - begins[place]))
+
+    return lines
