@@ -65,6 +65,7 @@ def web_options(settings: "Settings") -> "WebOptions":
         min_labels=settings.readings.min_labels,
         host=settings.web.host,
         token=settings.web.token.get_secret_value() if settings.web.token else None,
+        operator_token=settings.web.operator_token.get_secret_value() if settings.web.operator_token else None,
         open=settings.web.open,
         allowed_hosts=settings.web.allowed_hosts,
         max_metric_series=settings.web.max_metric_series,

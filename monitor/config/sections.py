@@ -422,6 +422,12 @@ class WebSection(Section):
         json_schema_extra=SECRET,
         description="Token that readers must present; without it anyone who reaches the port may read.",
     )
+    operator_token: SecretStr | None = Field(
+        default=None,
+        json_schema_extra=SECRET,
+        description="Token of who may change things: answer reviews, promote maps. Without it, and without a token, a "
+        "browser on this machine may; otherwise the pages only show.",
+    )
     open: Switch = Field(
         default=False,
         description="Whether a host beyond this machine may be listened at without a token: everybody who reaches the "

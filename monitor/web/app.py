@@ -18,10 +18,11 @@ from monitor.postgres.pages import schema_revision
 from monitor.web import alertapi, alertroutes, api, exposition, pages
 from monitor.web.alertpage import UnknownAlertError
 from monitor.web.connections import Connections
-from monitor.web.guard import COOKIE, Guard, is_token, local_path, session_of
+from monitor.web.guard import Guard, local_path, session_cookie
 from monitor.web.layout import VERSION, Layout
 from monitor.web.options import WebOptions, check
 from monitor.web.seriespage import UnknownSeriesError
+from monitor.web.visitors import COOKIE, Gate
 
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 5
@@ -35,7 +36,7 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     """
     check(options)
     app = FastAPI(title="caldrift", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
-    layout = Layout(refresh_seconds=options.refresh_seconds, signed_in=options.token is not None)
+    layout, gate = Layout(refresh_seconds=options.refresh_seconds), Gate(options)
     app.include_router(pages.router(connections, layout, options))
     app.include_router(alertroutes.router(connections, layout, options))
     app.include_router(api.router(connections, options))
@@ -43,9 +44,9 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     app.include_router(exposition.router(connections, options))
     app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
     _add_probes(app, connections, revision)
-    _add_sign_in(app, layout, options.token)
+    _add_sign_in(app, layout, gate, options)
     _add_failures(app, layout)
-    app.add_middleware(Guard, token=options.token, allowed_hosts=options.allowed_hosts)
+    app.add_middleware(Guard, gate=gate, allowed_hosts=options.allowed_hosts)
     return app
 
 
@@ -69,26 +70,32 @@ def _add_probes(app: FastAPI, connections: Connections, revision: str) -> None:
         return PlainTextResponse("ok\n")
 
 
-def _add_sign_in(app: FastAPI, layout: Layout, token: str | None) -> None:
+def _add_sign_in(app: FastAPI, layout: Layout, gate: Gate, options: WebOptions) -> None:
+    """The form takes the viewer's token or the operator's, whichever there are."""
+    needed = "These pages need the token of this installation." if options.token else "Anybody may read these pages."
+    words = f"{needed} The operator's token also lets change things." if options.operator_token else needed
+
+    def page(request: Request, target: str, status: int = 200) -> Response:
+        made = layout.page(request, "sign_in.html", next=target, words=words, wrong=status != 200, bare=True)
+        made.status_code = status
+        return made
+
     @app.get("/sign-in", include_in_schema=False)
     def form(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the URL
-        if token is None:
-            return RedirectResponse("/", 303)
-        return layout.page(request, "sign_in.html", next=local_path(next), wrong=False, bare=True, signed_in=False)
+        return page(request, local_path(next)) if gate.can_sign_in else RedirectResponse("/", 303)
 
     @app.post("/sign-in", include_in_schema=False)
     async def sign_in(request: Request) -> Response:
         given = parse_qs((await _small_body(request)).decode("utf-8", "replace"))
         target = local_path(given.get("next", ["/"])[0])
-        if token is None:
+        if not gate.can_sign_in:
             return RedirectResponse("/", 303)
-        if not is_token(given.get("token", [""])[0], token):
-            page = layout.page(request, "sign_in.html", next=target, wrong=True, bare=True, signed_in=False)
-            page.status_code = 403
-            return page
+        role = gate.role_of(given.get("token", [""])[0])
+        if role is None:
+            return page(request, target, 403)
         answer = RedirectResponse(target, 303)
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, session_of(token), max_age=30 * 86400, httponly=True, samesite="lax", secure=secure)
+        session = gate.new_session(role, given.get("name", [""])[0])
+        answer.headers.append("Set-Cookie", session_cookie(session, secure=request.url.scheme == "https"))
         return answer
 
     @app.post("/sign-out", include_in_schema=False)
@@ -152,7 +159,7 @@ def _add_failures(app: FastAPI, layout: Layout) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, failure: HTTPException) -> Response:
-        titles = {404: "No such page", 405: "Not allowed here"}
+        titles = {403: "Not allowed", 404: "No such page", 405: "Not allowed here"}
         return say(
             request, titles.get(failure.status_code, "That did not work"), str(failure.detail), failure.status_code
         )

@@ -1,4 +1,4 @@
-"""A few connections to Postgres that requests share. Every request reads one snapshot and writes nothing."""
+"""A few connections to Postgres that requests share. A request reads one snapshot; what it changes is one piece."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from monitor.errors import Unavailable
 from monitor.postgres.database import Connection, is_lost
@@ -31,18 +32,33 @@ class Connections:
 
         Raises Unavailable when the database does not answer, takes too long, or has no tables yet.
         """
+        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection inside a transaction at READ COMMITTED, committed at the end unless something was raised.
+
+        Raises Unavailable as `reading` does, and when the commit fails: then nothing was changed, or nobody knows.
+        """
+        with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
         if not self._slots.acquire(timeout=WAIT_SECONDS):
             raise Unavailable("every connection to the database is busy")
         try:
-            connection = self._begun()
+            connection = self._begun(begin)
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException as failure:
-                self._put_back(connection, failed=True)
+                self._put_back(connection)
                 if isinstance(failure, psycopg.Error):
                     raise _unavailable(failure) from failure
                 raise
-            self._put_back(connection, failed=False)
+            self._put_back(connection)
         finally:
             self._slots.release()
 
@@ -53,7 +69,7 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def _begun(self) -> Connection:
+    def _begun(self, begin: str) -> Connection:
         """A connection that has begun its transaction; idle ones that a restart of the server broke are skipped."""
         while True:
             with self._lock:
@@ -62,7 +78,7 @@ class Connections:
             if connection is None:
                 connection = self._connect()
             try:
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                connection.execute(begin.encode())
             except psycopg.Error as failure:
                 connection.close()
                 if fresh or not is_lost(failure):
@@ -70,9 +86,11 @@ class Connections:
             else:
                 return connection
 
-    def _put_back(self, connection: Connection, *, failed: bool) -> None:
+    def _put_back(self, connection: Connection) -> None:
+        """Keep the connection; a transaction that is still open is rolled back."""
         with suppress(psycopg.Error):
-            connection.execute("ROLLBACK" if failed else "COMMIT")
+            if connection.info.transaction_status != TransactionStatus.IDLE:
+                connection.execute("ROLLBACK")
         if connection.closed or connection.broken:
             connection.close()
             return

@@ -1,24 +1,28 @@
-"""Who may read, and what a browser may do with a page: hosts, token, headers. A layer around the whole application."""
+"""Who may read, and what a browser may do with a page: hosts, tokens, origin, headers. A layer around the whole."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
+from http.cookies import SimpleCookie
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE: Final = "caldrift_session"
+from monitor.web.changes import set_visitor
+from monitor.web.visitors import COOKIE, Gate, Visitor
+
 OPEN_PATHS: Final = ("/livez", "/readyz", "/sign-in", "/static/")
 """Paths that need no token: probes, the form itself, and files that ship with the package."""
 
 MACHINE_PATHS: Final = ("/api/", "/metrics")
 """Paths that programs read: refused with 401 instead of being sent to the form."""
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SESSION_SECONDS: Final = 30 * 86_400
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -30,28 +34,6 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-def session_of(token: str) -> str:
-    """What the cookie of a signed-in browser holds: proof of the token, not the token."""
-    return hmac.new(token.encode(), b"caldrift web session, version 1", "sha256").hexdigest()
-
-
-def is_token(given: str, token: str) -> bool:
-    """Whether the text is the token; takes the same time wherever they differ."""
-    return hmac.compare_digest(given.encode(), token.encode())
-
-
-def is_signed_in(headers: Headers, token: str) -> bool:
-    """Whether the request carries the token (`Authorization: Bearer`) or the cookie of a browser that gave it."""
-    kind, _, given = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and is_token(given.strip(), token):
-        return True
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return False
-    return cookie is not None and hmac.compare_digest(cookie.value.encode(), session_of(token).encode())
 
 
 def is_host_known(host: str, allowed: Iterable[str]) -> bool:
@@ -70,17 +52,51 @@ def is_host_known(host: str, allowed: Iterable[str]) -> bool:
     return True
 
 
+def is_from_here(headers: Headers, allowed: Iterable[str]) -> bool:
+    """Whether a request that may change something comes from a page of this site, or from no page at all.
+
+    Browsers say so in Sec-Fetch-Site; those that do not, in Origin, whose host must be the one that was asked or one of
+    the settings'. Programs send neither.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    if origin is None:
+        return True
+    try:
+        place = urlsplit(origin)
+        named = place.netloc.lower() == headers.get("host", "").lower() or place.hostname in {
+            name.lower() for name in allowed
+        }
+    except ValueError:
+        return False
+    return place.scheme in {"http", "https"} and named
+
+
+def session_cookie(session: str, *, secure: bool) -> str:
+    """The header that gives a browser its session."""
+    cookie: SimpleCookie = SimpleCookie({COOKIE: session})
+    for name, value in (("max-age", SESSION_SECONDS), ("path", "/"), ("httponly", True), ("samesite", "lax")):
+        cookie[COOKIE][name] = value
+    if secure:
+        cookie[COOKIE]["secure"] = True
+    return cookie[COOKIE].OutputString()
+
+
 class Guard:
     """Checks every request before the application sees it, and puts the security headers on every answer."""
 
-    def __init__(self, app: ASGIApp, *, token: str | None, allowed_hosts: tuple[str, ...]) -> None:
-        self.app, self.token, self.allowed_hosts = app, token, allowed_hosts
+    def __init__(self, app: ASGIApp, *, gate: Gate, allowed_hosts: tuple[str, ...]) -> None:
+        self.app, self.gate, self.allowed_hosts = app, gate, allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = self.refusal(scope)
+        client = scope.get("client")
+        visitor = self.gate.visitor(Headers(scope=scope), client[0] if client else "")
+        set_visitor(scope, visitor)
+        refusal = self.refusal(scope, visitor)
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -88,18 +104,20 @@ class Guard:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
+                if visitor.is_used and visitor.is_fresh:
+                    headers.append("Set-Cookie", session_cookie(visitor.session, secure=scope["scheme"] == "https"))
             await send(message)
 
         await (refusal or self.app)(scope, receive, send_guarded)
 
-    def refusal(self, scope: Scope) -> Response | None:
+    def refusal(self, scope: Scope, visitor: Visitor) -> Response | None:
         """The answer to a request that may not pass; None for one that may."""
         headers, path = Headers(scope=scope), str(scope["path"])
-        if self.token is None:
-            if is_host_known(headers.get("host", ""), self.allowed_hosts):
-                return None
+        if self.gate.is_open and not is_host_known(headers.get("host", ""), self.allowed_hosts):
             return PlainTextResponse("caldrift does not answer to this host name; add it to web.allowed_hosts\n", 421)
-        if path.startswith(OPEN_PATHS) or is_signed_in(headers, self.token):
+        if scope["method"] not in READING and not is_from_here(headers, self.allowed_hosts):
+            return PlainTextResponse("this was sent from a page of another site\n", 403)
+        if visitor.may_read or path.startswith(OPEN_PATHS):
             return None
         if path.startswith(MACHINE_PATHS) or scope["method"] not in {"GET", "HEAD"}:
             return PlainTextResponse(

@@ -10,9 +10,13 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import URL
 
+from monitor.web.changes import visitor_of
 from monitor.web.scales import instant_text
+from monitor.web.visitors import Visitor
 
 VERSION: Final = version("caldrift")
+NOBODY: Final = Visitor(may_read=False)
+"""Who a page is for that says only what failed."""
 
 
 def environment() -> Environment:
@@ -31,17 +35,22 @@ def environment() -> Environment:
 class Layout:
     """Makes pages."""
 
-    def __init__(self, *, refresh_seconds: int, signed_in: bool) -> None:
+    def __init__(self, *, refresh_seconds: int) -> None:
         self.refresh_seconds = refresh_seconds
         self.environment = environment()
-        self.environment.globals.update(version=VERSION, signed_in=signed_in, refresh_seconds=0, here="", bare=False)
+        self.environment.globals.update(version=VERSION, visitor=NOBODY, refresh_seconds=0, here="", bare=False)
 
     def page(self, request: Request, template: str, *, refresh: bool | None = None, **values: object) -> HTMLResponse:
-        """The page. `refresh` None: it does not renew itself; else whether it does now, with a link to change that."""
+        """The page. `refresh` None: it does not renew itself; else whether it does now, with a link to change that.
+
+        Its template knows the `visitor`: who asks, what it may change, and the field that its forms must hold.
+        """
         if refresh is not None:
             values["refresh_seconds"] = self.refresh_seconds if refresh else 0
             values["toggle"] = toggled(str(request.url), refresh=refresh)
-        return HTMLResponse(self.environment.get_template(template).render(values))
+        return HTMLResponse(
+            self.environment.get_template(template).render({"visitor": visitor_of(request.scope), **values})
+        )
 
     def message(self, title: str, text: str, status: int, *, then: str = "", retry_seconds: int = 0) -> HTMLResponse:
         """A page that says what is wrong; it tries again by itself after `retry_seconds`, if that is not 0."""

@@ -14,8 +14,9 @@ class WebOptions:
     """Where to listen, whom to answer, and what the pages are about.
 
     `windows` are the names of the rolling windows, shortest first; a reading of fewer than `min_labels` labels is not
-    judged. Without a `token` whoever reaches the port may read;
-    a listener beyond this machine therefore needs a token or `open`.
+    judged. Without a `token` whoever reaches the port may read; a listener beyond this machine therefore needs a token
+    or `open`. Who has the `operator_token` may also change things; without one only a browser on this machine may, and
+    only where there is no `token` either.
     """
 
     windows: tuple[str, ...]
@@ -25,6 +26,7 @@ class WebOptions:
     min_labels: int = 100
     host: str = "127.0.0.1"
     token: str | None = field(default=None, repr=False)
+    operator_token: str | None = field(default=None, repr=False)
     open: bool = False
     allowed_hosts: tuple[str, ...] = ()
     max_metric_series: int = 200
@@ -33,7 +35,12 @@ class WebOptions:
 
 
 def check(options: WebOptions) -> None:
-    """Raises BadSettings when the listener would be open to other machines without anybody having said so."""
+    """Raises BadSettings when the listener would be open to other machines without anybody having said so.
+
+    Raises it, too, when readers would hold the operator's token.
+    """
+    if options.token is not None and options.token == options.operator_token:
+        raise BadSettings(["web.operator_token: must differ from web.token, or every reader could change things"])
     if options.token is None and not options.open and not is_loopback(options.host):
         mistake = (
             f"web.host: {options.host} can be reached from other machines, so web.token must be set "

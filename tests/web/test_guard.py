@@ -7,10 +7,12 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
 from monitor.errors import BadSettings
-from monitor.web.guard import COOKIE, is_host_known, local_path, session_of
+from monitor.web.guard import is_from_here, is_host_known, local_path
 from monitor.web.options import WebOptions, check
+from monitor.web.visitors import COOKIE, Gate
 from tests.web.conftest import OPTIONS
 
 TOKEN = "correct horse, battery staple: ü"
@@ -85,10 +87,12 @@ def test_a_form_that_is_too_large_is_not_read(clients: Make) -> None:
     assert clients(GUARDED).post("/sign-in", data={"token": TOKEN, "x": "y" * 10_000}).status_code == 403
 
 
-@given(st.text(max_size=30))
-def test_the_cookie_does_not_hold_the_token(token: str) -> None:
-    assert session_of(token) != token
-    assert len(session_of(token)) == 64
+@given(st.text(min_size=1, max_size=30), st.text(max_size=30))
+def test_the_cookie_does_not_hold_the_token(token: str, name: str) -> None:
+    token = f"{token} battery staple"
+    session = Gate(replace(OPTIONS, token=token)).new_session("viewer", name)
+    assert token not in session
+    assert session.isascii()
 
 
 @pytest.mark.parametrize(
@@ -119,3 +123,26 @@ def test_behind_a_token_any_name_is_answered(clients: Make) -> None:
 def test_no_text_at_all_breaks_the_check_of_the_host(host: str) -> None:
     assert is_host_known(host, ()) in {True, False}
     assert is_host_known("localhost", (host,))
+
+
+@pytest.mark.parametrize(
+    ("sent", "passes"),
+    [
+        ({}, True),
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1:8321"}, False),
+        ({"origin": "http://127.0.0.1:8321"}, True),
+        ({"origin": "http://127.0.0.1:9999"}, False),
+        ({"origin": "https://caldrift.internal"}, True),
+        ({"origin": "https://evil.example"}, False),
+        ({"origin": "https://caldrift.internal.evil.example"}, False),
+        ({"origin": "null"}, False),
+        ({"origin": "file://127.0.0.1:8321"}, False),
+        ({"origin": "http://["}, False),
+    ],
+)
+def test_only_a_page_of_this_site_or_a_program_may_send_a_form(sent: dict[str, str], passes: bool) -> None:
+    headers = Headers({"host": "127.0.0.1:8321", **sent})
+    assert is_from_here(headers, ("caldrift.internal",)) is passes
