@@ -1,4 +1,4 @@
-"""Acting on what is seen: recalibration maps, their runs and promotions."""
+"""Acting on what is seen: recalibration maps, their runs and promotions; review by people."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,11 +15,12 @@ INSTANT = postgresql.TIMESTAMP(timezone=True)
 def upgrade() -> None:
     """Make the tables."""
     _recalibration()
+    _review()
 
 
 def downgrade() -> None:
     """Drop them, with what they hold."""
-    for table in ("promotion", "recalibration", "calibrator"):
+    for table in ("review_answer", "review_item", "spot_draw", "promotion", "recalibration", "calibrator"):
         op.drop_table(table)
 
 
@@ -74,4 +75,94 @@ def _recalibration() -> None:
         sa.ForeignKeyConstraint(["calibrator"], ["calibrator.id"], name=op.f("fk_promotion_calibrator_calibrator")),
         sa.PrimaryKeyConstraint("model", "signal", "number", name=op.f("pk_promotion")),
         comment="what was put in force when; only ever added to",
+    )
+
+
+def _review() -> None:
+    op.create_table(
+        "spot_draw",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("since_at", INSTANT, nullable=False, comment="of prediction time"),
+        sa.Column("until_at", INSTANT, nullable=False, comment="not included; the next draw begins here"),
+        sa.Column("share", sa.Double, nullable=False, comment="of the predictions, in expectation; (0, 1]"),
+        sa.Column(
+            "strata",
+            postgresql.JSONB(),
+            nullable=False,
+            comment="[{low, high, n, labelled, accuracy, propensity, drawn}] by confidence",
+        ),
+        sa.Column(
+            "gain",
+            sa.Double,
+            nullable=False,
+            comment="variance expected, over that of one share for all; 1: not stratified",
+        ),
+        sa.Column("made_at", INSTANT, nullable=False),
+        sa.Column("made_by", sa.Text, nullable=False),
+        sa.CheckConstraint("until_at > since_at", name=op.f("ck_spot_draw_until_after_since")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spot_draw")),
+        sa.UniqueConstraint("model", "since_at", name=op.f("uq_spot_draw_model_since_at")),
+        comment="periods whose predictions were drawn for spot checks, once; kept for ever",
+    )
+    op.create_table(
+        "review_item",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+        sa.Column("queue", sa.Text, nullable=False, comment="errors, spot_check"),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("prediction", sa.UUID, nullable=False, comment="pair.id"),
+        sa.Column("predicted_at", INSTANT, nullable=False),
+        sa.Column("signal", sa.Text, nullable=False, comment="whose confidence it was chosen by"),
+        sa.Column("confidence", sa.Double, nullable=False, comment="0..1"),
+        sa.Column("segments", postgresql.JSONB(), nullable=False),
+        sa.Column("place", sa.Double, nullable=False, comment="the least comes first"),
+        sa.Column(
+            "is_control",
+            sa.Boolean,
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="errors: drawn at random",
+        ),
+        sa.Column(
+            "alike",
+            sa.Integer,
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="errors: others that say the same",
+        ),
+        sa.Column("draw", sa.BigInteger, comment="spot_check: the draw"),
+        sa.Column("propensity", sa.Double, comment="spot_check: with which it was drawn, (0, 1]"),
+        sa.Column("chosen_at", INSTANT, nullable=False),
+        sa.CheckConstraint("queue IN ('errors', 'spot_check')", name=op.f("ck_review_item_queue")),
+        sa.CheckConstraint("(queue = 'spot_check') = (propensity IS NOT NULL)", name=op.f("ck_review_item_propensity")),
+        sa.ForeignKeyConstraint(["draw"], ["spot_draw.id"], name=op.f("fk_review_item_draw_spot_draw")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_review_item")),
+        sa.UniqueConstraint("queue", "prediction", name=op.f("uq_review_item_queue_prediction")),
+        comment="predictions that people are asked to look at",
+    )
+    op.create_index("ix_review_item_place", "review_item", ["model", "queue", "place", "id"], unique=False)
+    op.create_table(
+        "review_answer",
+        sa.Column("item", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False, comment="one of monitor.review.reasons"),
+        sa.Column("note", sa.Text, nullable=False),
+        sa.Column("outcome", sa.Double, comment="what the label said before the answer, 0..1; NULL: there was none"),
+        sa.Column(
+            "label", postgresql.JSONB(), comment="the label event that it became, by our field names; NULL: none"
+        ),
+        sa.Column("given_at", INSTANT, nullable=False, comment="the label's time"),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column(
+            "settled_at", INSTANT, comment="once the label is acknowledged by the broker, or there is none to send"
+        ),
+        sa.ForeignKeyConstraint(["item"], ["review_item.id"], name=op.f("fk_review_answer_item_review_item")),
+        sa.PrimaryKeyConstraint("item", name=op.f("pk_review_answer")),
+        comment="what people said of them; kept for ever",
+    )
+    op.create_index(
+        "ix_review_answer_unsettled",
+        "review_answer",
+        ["item"],
+        unique=False,
+        postgresql_where=sa.text("settled_at IS NULL"),
     )

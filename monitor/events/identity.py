@@ -10,6 +10,9 @@ import numpy.typing as npt
 Ids = npt.NDArray[np.void]
 """Ids of a batch: V16[n], 16 raw bytes each."""
 
+KEY_PREFIX: Final = "caldrift:key:"
+"""Begins an id that is the key itself in 32 hexadecimal digits, whatever the scope: what caldrift's own labels name."""
+
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _DASHES: Final = (8, 13, 18, 23)
 
@@ -18,9 +21,14 @@ def event_id(prediction_id: str, model: str | None = None) -> bytes:
     """The 16 bytes that stand for a prediction id, those of a UUID where the text is one.
 
     A UUID in its canonical form (36 characters) or as 32 hexadecimal digits, in either case, keeps its value; any other
-    text becomes its BLAKE2b-128 digest. With `model` (ids scoped by model) the digest is of model, a zero byte and id.
+    text becomes its BLAKE2b-128 digest. With `model` (ids scoped by model) the digest is of model, a zero byte and id,
+    unless the id is a key as `key_text` writes it.
     """
     if model is not None:
+        if prediction_id.startswith(KEY_PREFIX):
+            digits = prediction_id[len(KEY_PREFIX) :]
+            if len(digits) == 32 and _HEX.issuperset(digits):
+                return bytes.fromhex(digits)
         return blake2b(f"{model}\0{prediction_id}".encode(), digest_size=16).digest()
     size = len(prediction_id)
     if size == 36 and all(prediction_id[at] == "-" for at in _DASHES):
@@ -30,6 +38,11 @@ def event_id(prediction_id: str, model: str | None = None) -> bytes:
     if len(digits) == 32 and _HEX.issuperset(digits):
         return bytes.fromhex(digits)
     return blake2b(prediction_id.encode(), digest_size=16).digest()
+
+
+def key_text(key: bytes) -> str:
+    """The id that stands for the 16 bytes of a key where ids are scoped by model."""
+    return KEY_PREFIX + key.hex()
 
 
 def event_ids(prediction_ids: Sequence[str]) -> Ids:

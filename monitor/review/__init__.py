@@ -1,0 +1,1 @@
+"""Review by people: which answers are worth looking at, which are drawn at random, and what an answer says. Pure."""
