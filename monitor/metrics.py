@@ -212,6 +212,20 @@ DRIFT_LATE = Family(
     ("model",),
     "Labels that changed after their hour was fed to the detectors, since the baselines.",
 )
+CERTIFICATES = Family(
+    "caldrift_certificates",
+    "gauge",
+    "certificates",
+    ("model", "verdict"),
+    "Deployed certificates by how their promises stand: not broken, broken, no labels yet, cannot tell.",
+)
+CERTIFICATE_SHORTFALL = Family(
+    "caldrift_certificate_shortfall_ratio",
+    "gauge",
+    "ratio -1 to 1",
+    ("model",),
+    "By how much the accuracy misses what a deployed certificate promised, at least; above 0 its promise is broken.",
+)
 WINDOW_AT = Family(
     "caldrift_window_last_evaluated_timestamp_seconds",
     "gauge",
@@ -363,10 +377,11 @@ HEARTBEAT_AT = Family(
 FAMILIES: Final = (
     BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
     NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED, PREDICTED,
-    DRIFT_ALARMS, DRIFT_SERIES, DRIFT_EVIDENCE, DRIFT_SHIFT, DRIFT_ALARM_AT, DRIFT_LATE, WINDOW_AT, ACTIVE, DROPPED,
-    DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE, RULES_INFO, RULES_AT, RULES_REFUSED, RULE_JUDGED,
-    RULE_INSUFFICIENT, RULE_FAILED, RULE_AT, ALERTS, HUSHED, INCIDENTS, SILENCES, NOTICES_WAITING, NOTICES_OLDEST,
-    NOTICES_TOLD, NOTICES_DEAD, CHANNEL_FAILURES, CHANNEL_STATE, CHANNEL_TOLD_AT, HEARTBEAT_AT,
+    DRIFT_ALARMS, DRIFT_SERIES, DRIFT_EVIDENCE, DRIFT_SHIFT, DRIFT_ALARM_AT, DRIFT_LATE, CERTIFICATES,
+    CERTIFICATE_SHORTFALL, WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE,
+    RULES_INFO, RULES_AT, RULES_REFUSED, RULE_JUDGED, RULE_INSUFFICIENT, RULE_FAILED, RULE_AT, ALERTS, HUSHED,
+    INCIDENTS, SILENCES, NOTICES_WAITING, NOTICES_OLDEST, NOTICES_TOLD, NOTICES_DEAD, CHANNEL_FAILURES, CHANNEL_STATE,
+    CHANNEL_TOLD_AT, HEARTBEAT_AT,
 )  # fmt: skip
 
 

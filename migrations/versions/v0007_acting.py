@@ -16,11 +16,21 @@ def upgrade() -> None:
     """Make the tables."""
     _recalibration()
     _review()
+    _certificates()
 
 
 def downgrade() -> None:
     """Drop them, with what they hold."""
-    for table in ("review_answer", "review_item", "spot_draw", "promotion", "recalibration", "calibrator"):
+    for table in (
+        "certificate_day",
+        "certificate",
+        "review_answer",
+        "review_item",
+        "spot_draw",
+        "promotion",
+        "recalibration",
+        "calibrator",
+    ):
         op.drop_table(table)
 
 
@@ -165,4 +175,68 @@ def _review() -> None:
         ["item"],
         unique=False,
         postgresql_where=sa.text("settled_at IS NULL"),
+    )
+
+
+def _certificates() -> None:
+    op.create_table(
+        "certificate",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=False), nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("signal", sa.Text, nullable=False),
+        sa.Column("segment_text", sa.Text, nullable=False, comment="canonical JSON"),
+        sa.Column("also", sa.ARRAY(sa.Text), nullable=False, comment="bars of other signals, as consistency >= 0.8"),
+        sa.Column(
+            "parts",
+            sa.ARRAY(sa.Text),
+            nullable=False,
+            comment="the segments that are counted: with bars, those above them",
+        ),
+        sa.Column("side", sa.Text, nullable=False, comment="accept: at or above the threshold; reject: below it"),
+        sa.Column("target", sa.Double, nullable=False),
+        sa.Column("delta", sa.Double, nullable=False),
+        sa.Column("threshold", sa.Double, nullable=False),
+        sa.Column("n", sa.BigInteger, nullable=False, comment="labels on the side when it was certified"),
+        sa.Column("accuracy", sa.Double, nullable=False, comment="of them"),
+        sa.Column("bound", sa.Double, nullable=False, comment="of that accuracy"),
+        sa.Column("coverage", sa.Double, comment="share of all predictions on the side, then"),
+        sa.Column("deployed_at", INSTANT, nullable=False),
+        sa.Column("deployed_by", sa.Text, nullable=False),
+        sa.Column("retired_at", INSTANT),
+        sa.Column("retired_by", sa.Text),
+        sa.Column(
+            "watched_to", INSTANT, nullable=False, comment="panes that start from here on have still to be counted"
+        ),
+        sa.Column(
+            "seen_n",
+            sa.BigInteger,
+            nullable=False,
+            comment="labels on the side since it was deployed, mature ones",
+        ),
+        sa.Column("seen_accuracy", sa.Double, comment="of them"),
+        sa.Column(
+            "seen_bound", sa.Double, comment="of the accuracy, at every look; NULL: labels were sampled unevenly"
+        ),
+        sa.Column("shortfall", sa.Double, comment="by how much that bound misses the target; above 0: broken"),
+        sa.Column("worst_from", INSTANT, comment="from which day on the evidence against the promise is strongest"),
+        sa.Column("worst_n", sa.BigInteger, comment="labels from there on"),
+        sa.Column("worst_accuracy", sa.Double, comment="of them"),
+        sa.CheckConstraint("side IN ('accept', 'reject')", name=op.f("ck_certificate_side")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate")),
+        comment="thresholds that somebody deployed, and how their promises stand; kept for ever",
+    )
+    op.create_index("ix_certificate_deployed_at", "certificate", ["model", "deployed_at"], unique=False)
+    op.create_table(
+        "certificate_day",
+        sa.Column("certificate", sa.BigInteger, nullable=False),
+        sa.Column("day", INSTANT, nullable=False, comment="UTC midnight of the day of the predictions"),
+        sa.Column("n", sa.BigInteger, nullable=False, comment="labels on the side, counted when they were mature"),
+        sa.Column("right", sa.Double, nullable=False, comment="sum of their outcomes"),
+        sa.Column("weight", sa.Double, nullable=False, comment="sum of 1 / propensity"),
+        sa.Column("square", sa.Double, nullable=False, comment="sum of the squares"),
+        sa.ForeignKeyConstraint(
+            ["certificate"], ["certificate.id"], name=op.f("fk_certificate_day_certificate_certificate")
+        ),
+        sa.PrimaryKeyConstraint("certificate", "day", name=op.f("pk_certificate_day")),
+        comment="what was counted for each deployed certificate; days without labels are absent",
     )

@@ -81,13 +81,21 @@ MONITOR: Final = (
     _of_the_monitor(
         "recalibration_late", "Time since the last scheduled recalibration of the model.", "duration", "model"
     ),
+    Metric(
+        "certificate_breach",
+        "By how much the accuracy misses what a deployed certificate promised, at least; of the model's worst.",
+        "above",
+        low=-1.0,
+        about="model",
+        interval=False,
+    ),
     _of_the_monitor("intake_stopped", "Time for which messages have waited while none was applied.", "duration"),
     _of_the_monitor("consumer_lag", "Messages that wait in the topics.", "count"),
     _of_the_monitor("dead_letters", "Messages of the last 24 hours that could not be used.", "count"),
     _of_the_monitor("evaluation_late", "Time since the last evaluation.", "duration"),
     _of_the_monitor("outbox_stuck", "Age of the oldest notice that waits to be sent.", "duration"),
 )
-"""Measures of the monitor itself."""
+"""Measures of models beyond their readings, and of the monitor itself."""
 
 METRICS: Final = {metric.name: metric for metric in (*READING, *MONITOR)}
 NAMES: Final = (*METRICS, DRIFT)

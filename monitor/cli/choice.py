@@ -48,6 +48,8 @@ class Chosen:
     sketch: "Sketch"
     whole: "Sketch"
     subject: "Subject"
+    parts: tuple[str, ...] = ()
+    """In the store: the segments, as text, whose sums `sketch` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +190,15 @@ def _stored(
     name = SeriesName(model, signal, segment)
     whole, subject = _total(connection, settings, choice, name)
     sketch = whole
+    counted: tuple[str, ...] = (name.segment,)
     for place, bar in enumerate(bars(choice.also)):
         if place:
             raise BadInput("the store knows pairs of signals: give --also once", "also")
         agreement, quadrants = _declared(settings, signal, bar)
-        parts = []
-        for quadrant in quadrants:
-            part = name._replace(segment=segment_text({**parse_segment(segment), agreement.dimension: quadrant}))
-            parts.append(_part(connection, settings, choice, part))
-        sketch = merge(*parts)
-    return Chosen(sketch, whole, subject)
+        inside = parse_segment(segment)
+        counted = tuple(segment_text({**inside, agreement.dimension: quadrant}) for quadrant in quadrants)
+        sketch = merge(*(_part(connection, settings, choice, name._replace(segment=part)) for part in counted))
+    return Chosen(sketch, whole, subject, counted)
 
 
 def _total(

@@ -7,8 +7,10 @@ import typer
 
 from monitor.cli import context, options
 from monitor.cli.choice import Choice, Chosen, bars, choose
+from monitor.cli.deployed import on_deployed, put_in_force
 from monitor.cli.files import Files
 from monitor.cli.measure import PARTIAL
+from monitor.errors import BadInput
 
 if TYPE_CHECKING:
     from monitor.calibration.bands import Bands
@@ -53,11 +55,24 @@ def thresholds(
     as_json: options.Json = False,
     shown: options.Shown = 20,
     rejects: options.Rejects = None,
+    deploy: Annotated[
+        bool, typer.Option("--deploy", help="Put what is certified in force: its promise is watched from now on.")
+    ] = False,
+    deployed: Annotated[
+        bool, typer.Option("--deployed", help="Show the certificates in force and how their promises stand.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With --deployed: those that were retired, too.")] = False,
+    retire: Annotated[int | None, typer.Option(metavar="ID", help="Take a certificate out of force.")] = None,
 ) -> None:
     """Certify thresholds: above it, at least this share is right, with a guarantee. From files, or from the store.
 
-    Exit code 1 when nothing could be certified, 4 when some rows of files were bad.
+    Exit code 1 when nothing could be certified or, of --deployed, a promise is broken; 4 when some rows of files were
+    bad.
     """
+    if deployed or retire is not None:
+        if on_deployed(model, deployed=deployed, retire=retire, deploy=deploy, past=everything, as_json=as_json):
+            raise typer.Exit(1)
+        return
     import msgspec
 
     from monitor.calibration.bands import ManyBands
@@ -65,6 +80,8 @@ def thresholds(
 
     promises = _promises(target, reject, delta, start)
     files = Files(predictions, labels, pairs, confidence_column, correct_column, model_column)
+    if deploy and files.paths:
+        raise BadInput("--deploy needs a series of the store: there its promise can be watched", "deploy")
     settings = context.settings(servers=not files.paths)
     asked = Choice(
         files, model, signal, tuple(by or ()), tuple(also or ()), segment, window, maturity, as_of, shown, rejects
@@ -78,6 +95,12 @@ def thresholds(
         print(thresholds_text(found))
     else:
         print("no prediction: nothing to certify", file=sys.stderr)
+    if deploy:
+        print("\n".join(put_in_force(settings, series, found)), file=sys.stderr)
+    _leave(found, some_bad=some_bad)
+
+
+def _leave(found: "list[Bands]", *, some_bad: bool) -> None:
     if some_bad:
         raise typer.Exit(PARTIAL)
     if not any(each.certified for one in found for each in one.certificates):

@@ -31,6 +31,7 @@ NAMES: Final[Mapping[str, str]] = {
     "label_delay_seconds": "median label delay",
     "labels_stale": "time since the newest label",
     "recalibration_late": "time since the last scheduled recalibration",
+    "certificate_breach": "shortfall of a certified threshold",
     "intake_stopped": "time without intake while messages wait",
     "consumer_lag": "number of messages that wait",
     "dead_letters": "number of dead letters of a day",

@@ -17,6 +17,7 @@ from monitor.errors import Unavailable
 from monitor.metrics import Sample
 from monitor.postgres import alarms, listings, pipeline
 from monitor.postgres.alarms import AlarmRow, DetectorRow, WatchedRow
+from monitor.postgres.certificates import Deployed, deployed
 from monitor.postgres.counts import read_counts
 from monitor.postgres.listings import MetricRow
 from monitor.postgres.offsets import StoredOffset, read_offsets
@@ -46,6 +47,7 @@ class Snapshot:
     detectors: Sequence[DetectorRow]
     """Of the series that are shown, as `last_alarms`."""
     last_alarms: Sequence[AlarmRow]
+    certificates: Sequence[Deployed]
     alerting: Alerting
 
 
@@ -96,6 +98,7 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
             alarms=alarms.raised(connection),
             detectors=alarms.detectors(connection, series=numbers),
             last_alarms=alarms.last(connection, numbers),
+            certificates=deployed(connection),
             alerting=alertsamples.read(connection, progress.now),
         )
 
@@ -114,6 +117,7 @@ def samples_of(found: Snapshot, options: WebOptions) -> Iterator[Sample]:
         last[row.model] = max(last[row.model], row.as_of.timestamp())
     yield from (Sample(metrics.WINDOW_AT, (model,), at) for model, at in sorted(last.items()))
     yield from _drift(found)
+    yield from _certificates(found)
     yield from alertsamples.samples_of(found.alerting, found.progress.now)
 
 
@@ -163,6 +167,16 @@ def _drift(found: Snapshot) -> Iterator[Sample]:
     for alarm in found.last_alarms:
         labels = (alarm.model, alarm.signal, segment_label(alarm.segment, alarm.source))
         yield Sample(metrics.DRIFT_ALARM_AT, (*labels, alarm.tier), alarm.raised_at.timestamp())
+
+
+def _certificates(found: Snapshot) -> Iterator[Sample]:
+    for (model, verdict), n in sorted(Counter((each.model, each.verdict) for each in found.certificates).items()):
+        yield Sample(metrics.CERTIFICATES, (model, verdict), n)
+    worst: dict[str, float] = {}
+    for each in found.certificates:
+        if each.shortfall is not None:
+            worst[each.model] = max(worst.get(each.model, -1.0), each.shortfall)
+    yield from (Sample(metrics.CERTIFICATE_SHORTFALL, (model,), value) for model, value in sorted(worst.items()))
 
 
 def segment_label(segment: Mapping[str, str], source: str) -> str:

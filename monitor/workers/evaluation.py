@@ -17,6 +17,7 @@ import numpy as np
 from monitor.alerting.round import Change
 from monitor.postgres import panes, windows
 from monitor.postgres.alerts import read_open
+from monitor.postgres.certificates import watch
 from monitor.postgres.counts import add_counts
 from monitor.postgres.database import Connection
 from monitor.postgres.evaluation import note_applied, take_deltas
@@ -73,6 +74,7 @@ def turn(connection: Connection, standing: Standing, evaluation: Evaluation, tel
     standing.quiet_turns = 0 if n_deltas else standing.quiet_turns + (not busy)
     n_rolled = roll_windows(connection, standing, evaluation, now)
     n_fed = feed_detectors(connection, standing, evaluation, now)
+    watch_certificates(connection, standing, evaluation, now)
     n_readings = read_windows(connection, standing, evaluation, now)
     n_changes = judge_alerts(connection, standing, evaluation, now)
     n_past = fill_past(connection, standing, evaluation, now)
@@ -164,6 +166,20 @@ def _astray(standing: Standing, targets: Sequence[Span]) -> list[tuple[int, Span
         for key in code(series, place).tolist()
         if standing.spans.get(key) != target
     ]
+
+
+def watch_certificates(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> None:
+    """Weigh the promises of deployed certificates, once an hour of the clock."""
+    hour = hour_of(now - evaluation.maturity)
+    if hour <= standing.watched_hour:
+        return
+    with leading(connection, standing.epoch):
+        watched = watch(connection, now, evaluation.maturity)
+    standing.watched_hour = hour
+    for before, after in watched:
+        if (before.verdict == "broken") != (after.verdict == "broken"):
+            named = {"certificate": after.id, "model": after.model, "segment": after.segment_text}
+            log.warning("certificate", extra={**named, "verdict": after.verdict, "worst_from": after.worst_from})
 
 
 def judge_alerts(connection: Connection, standing: Standing, evaluation: Evaluation, now: datetime) -> int:

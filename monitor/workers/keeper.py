@@ -25,7 +25,7 @@ from monitor.alerting.terms import Terms
 from monitor.alerting.validation import checked
 from monitor.alerting.verdict import Finding, Said, Verdict
 from monitor.errors import CaldriftError, Unavailable
-from monitor.postgres import monitored
+from monitor.postgres import certificates, monitored
 from monitor.postgres.alerts import read_open
 from monitor.postgres.database import Connection, answering, connect_waiting
 from monitor.postgres.installation import Installation, read_installation
@@ -202,6 +202,9 @@ _VALUES: Final[dict[str, Callable[[Connection], Mapping[Target, float | None]]]]
     },
     "recalibration_late": lambda connection: {
         Target("model", model): age.total_seconds() for model, age in monitored.recalibration_ages(connection).items()
+    },
+    "certificate_breach": lambda connection: {
+        Target("model", model): shortfall for model, shortfall in certificates.shortfalls(connection).items()
     },
     "intake_stopped": lambda connection: _of_service(monitored.intake_stopped(connection)),
     "consumer_lag": lambda connection: _of_service(monitored.consumer_lag(connection)),

@@ -108,6 +108,8 @@ class Standing:
     rows_read: int = 0
     bytes_read: int = 0
     defects: set[int] = field(default_factory=set)
+    watched_hour: int = BEGINNING
+    """Predictions of the hours before it were counted for deployed certificates."""
     judging: Judging | None = None
     """None: there are no rules."""
 

@@ -327,10 +327,31 @@ def test_two_segments_of_the_store_are_compared_as_two_samples(caldrift: Run) ->
     assert (found["verdict"], found["paired"], found["n_both"]) == ("same", False, None)
 
 
+def test_a_certificate_is_deployed_listed_and_retired_from_the_command_line(caldrift: Run, filled: str) -> None:
+    words = ("thresholds", "m1", "--target", "0.3", "--maturity", "0", "--by", "lang", "--reject", "0.01")
+    found = printed(caldrift, *words, "--deploy", code=0)["thresholds"]
+    certified = [(each["segment"], one) for each in found for one in each["certificates"] if one["certified"]]
+    listed = printed(caldrift, "thresholds", "--deployed")["certificates"]
+    assert len(listed) == 3
+    for (segment, one), other in zip(reversed(certified), listed, strict=True):
+        assert (segment, one["threshold"], one["n"]) == (other["segment"], other["threshold"], other["n"])
+        assert (other["verdict"], other["seen_n"]) == ("no labels yet", 0)
+    assert printed(caldrift, "thresholds", "m2", "--deployed")["certificates"] == []
+    first = str(listed[0]["id"])
+    assert caldrift("thresholds", "--retire", first).stdout.startswith(f"certificate {first} is retired")
+    assert caldrift("thresholds", "--retire", first).returncode == 2
+    assert "retired by" in caldrift("thresholds", "--deployed", "--all").stdout
+    with connect(filled, "test") as connection:
+        connection.execute("UPDATE certificate SET seen_n = 9, shortfall = 0.1 WHERE retired_at IS NULL")
+    assert printed(caldrift, "thresholds", "--deployed", code=1)["certificates"][0]["verdict"] == "broken"
+
+
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("thresholds", "--pairs", "a.csv", "--deploy"), "--deploy needs a series of the store"),
+        (("thresholds", "--deployed", "--retire", "1"), "give one of --deploy, --deployed and --retire"),
         (("thresholds", "m2"), "no model m2. There is: m1"),
         (("thresholds", "m1", "--by", "colour"), "no series of m1 is by colour"),
         (("thresholds", "m1", "--also", "logprob >= 0.5"), "segments.agreements declares no pair"),

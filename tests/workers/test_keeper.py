@@ -139,10 +139,24 @@ def the_notice_is_told(connection: Connection) -> None:
     connection.execute("UPDATE delivery SET state = 'told' WHERE channel = 'slack'")
 
 
+def a_promise_breaks(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO certificate (model, signal, segment_text, also, parts, side, target, delta, threshold, n,"
+        " accuracy, bound, deployed_at, deployed_by, watched_to, seen_n, shortfall) SELECT 'm', 'confidence', '{}',"
+        " '{}', '{\"{}\"}', 'accept', 0.95, 0.05, 0.9, 400, 0.98, 0.955, now(), 'ann', now(), 500, shortfall"
+        " FROM unnest(ARRAY[-0.01, 0.03]) AS each (shortfall)"
+    )
+
+
+def it_is_retired(connection: Connection) -> None:
+    connection.execute("UPDATE certificate SET retired_at = now(), retired_by = 'ann' WHERE shortfall > 0")
+
+
 Deed = Callable[[Connection], None]
 METRICS: dict[str, tuple[str, Deed, Deed, str]] = {
     "labels_stale": ("48h", labels_come_late, labels_come, "A: labels_stale is 60h (m)"),
     "recalibration_late": ("62d", it_was_recalibrated_long_ago, it_is_recalibrated, "A: recalibration_late is 70d (m)"),
+    "certificate_breach": ("0", a_promise_breaks, it_is_retired, "A: certificate_breach is 0.03 (m)"),
     "intake_stopped": ("10m", messages_wait, messages_are_applied, "A: intake_stopped is 1h"),
     "consumer_lag": ("15", messages_wait, messages_are_applied, "A: consumer_lag is 20"),
     "dead_letters": ("10", messages_are_bad, messages_are_old, "A: dead_letters is 11"),
@@ -154,7 +168,7 @@ METRICS: dict[str, tuple[str, Deed, Deed, str]] = {
 @pytest.mark.parametrize("metric", METRICS)
 def test_each_rule_about_the_monitor_fires_is_told_and_resolves(connection: Connection, metric: str) -> None:
     enter, goes_wrong, gets_well, said = METRICS[metric]
-    model = "m" if metric in {"labels_stale", "recalibration_late"} else ""
+    model = "m" if metric in {"labels_stale", "certificate_breach", "recalibration_late"} else ""
     keeper = Keeper(connection, rules(metric, enter))
     assert keeper.keep() == []
     goes_wrong(connection)
