@@ -36,8 +36,8 @@ CONSUMER_LAG: Final = "SELECT sum(greatest(high_water - next_offset, 0)) FROM ka
 DEAD_LETTERS: Final = f"SELECT count(*) FROM dead_letter CROSS JOIN {_CLOCK} WHERE received_at > now.at - %(day)s"
 EVALUATION_AGE: Final = f"SELECT now.at - evaluated_at FROM evaluation CROSS JOIN {_CLOCK}"
 RECALIBRATION_AGES: Final = f"""
-SELECT model, greatest(now.at - max(due_at), interval '0') FROM recalibration CROSS JOIN {_CLOCK}
-WHERE cause = 'schedule' GROUP BY model, now.at ORDER BY model
+SELECT model, greatest(min(now.at - due_at), interval '0') FROM recalibration CROSS JOIN {_CLOCK}
+WHERE cause = 'schedule' GROUP BY model ORDER BY model
 """
 OUTBOX_STUCK: Final = """
 SELECT greatest(max(clock_timestamp() - CASE WHEN d.attempts = 0 THEN d.due_at ELSE n.queued_at END), interval '0')
