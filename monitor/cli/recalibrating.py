@@ -9,12 +9,13 @@ import msgspec
 
 from monitor.calibration.calibrators.artefact import Calibrator
 from monitor.calibration.calibrators.curves import apply
+from monitor.calibration.reading import Bin
 from monitor.config.recalibration import plans
 from monitor.config.sections import Settings
 from monitor.config.values import segment_scheme
 from monitor.postgres.calibrators import InForce, Run, Stored
 from monitor.recalibration.plan import Plan
-from monitor.recalibration.trial import HoldoutBin, Trial
+from monitor.recalibration.trial import Trial
 from monitor.workers.recalibration import Attempt, Recalibrating
 
 EVERYTHING: Final = "everything"
@@ -87,9 +88,9 @@ def _trial_lines(trial: Trial) -> Iterator[str]:
         yield from _bin_lines("by the map", trial.after)
 
 
-def _bin_lines(name: str, bins: tuple[HoldoutBin, ...]) -> Iterator[str]:
+def _bin_lines(name: str, bins: tuple[Bin, ...]) -> Iterator[str]:
     for number, each in enumerate(bins):
-        yield f"{name if not number else '':<10} {each.n:5.0f}  {each.mean_confidence:.3f}  {each.accuracy:.3f}"
+        yield f"{name if not number else '':<10} {each.n:5}  {each.mean_confidence:.3f}  {each.accuracy:.3f}"
 
 
 def map_lines(calibrator: Calibrator) -> Iterator[str]:

@@ -14,12 +14,15 @@ from monitor.calibration.calibrators.sample import Sample, sample_of
 from monitor.calibration.calibrators.scoring import mean_loss
 from monitor.calibration.cells import FloatArray
 from monitor.calibration.gate import Gate, Verdict, judge, said_of
+from monitor.calibration.means import share
 from monitor.calibration.odds import CLIP
+from monitor.calibration.reading import Bin
 from monitor.calibration.sketch import Row
 from monitor.errors import NotEnoughData
 from monitor.recalibration.cuts import Cut, Stretches, dimensions_of
 
 BINS: Final = 10
+HALF_A_LABEL: Final = 0.5
 UNDIVIDED: Final = ""
 
 
@@ -32,14 +35,6 @@ class Terms:
     by: str | None = None
     clip: float = CLIP
     gate: Gate = field(default_factory=Gate)
-
-
-class HoldoutBin(msgspec.Struct, frozen=True, gc=False):
-    """Hold-out labels of one bin of what is said: their number, the mean of what is said of them, the share right."""
-
-    n: float
-    mean_confidence: float
-    accuracy: float
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
@@ -65,8 +60,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
     choices: tuple[Choice, ...] = ()
     verdict: Verdict
-    before: tuple[HoldoutBin, ...] = ()
-    after: tuple[HoldoutBin, ...] = ()
+    before: tuple[Bin, ...] = ()
+    after: tuple[Bin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +117,30 @@ def tried(
     if not labelled:
         return Tried(trial, candidate)
     sample = sample_of([part.sketch for part in labelled], candidate.clip)
+    level = terms.gate.level
     after = said_of(candidate, candidate.clip, labelled, sample)
-    return Tried(
-        msgspec.structs.replace(trial, before=bins_of(sample, sample.confidence), after=bins_of(sample, after)),
-        candidate,
-    )
+    bins = bins_of(sample, sample.confidence, level), bins_of(sample, after, level)
+    return Tried(msgspec.structs.replace(trial, before=bins[0], after=bins[1]), candidate)
 
 
-def bins_of(sample: Sample, said: FloatArray) -> tuple[HoldoutBin, ...]:
-    """Reliability in ten bins of equal width of (t,) what is said, those without labels left out."""
+def bins_of(sample: Sample, said: FloatArray, level: float) -> tuple[Bin, ...]:
+    """Reliability in ten bins of equal width of (t,) what is said, with Wilson intervals; bins without labels left
+    out. Weighted labels count as their effective number."""
     place = np.minimum((said * BINS).astype(np.int64), BINS - 1)
-    n = np.bincount(place, sample.n, BINS)
-    right, stated = np.bincount(place, sample.right, BINS), np.bincount(place, sample.n * said, BINS)
+    n, right, stated = (
+        np.bincount(place, by, BINS).astype(np.float64) for by in (sample.n, sample.right, sample.n * said)
+    )
+    accuracy = share(right, n, level)
     return tuple(
-        HoldoutBin(float(n[at]), float(stated[at] / n[at]), float(right[at] / n[at])) for at in np.flatnonzero(n > 0)
+        Bin(
+            at / BINS,
+            (at + 1) / BINS,
+            round(float(n[at])),
+            float(stated[at] / n[at]),
+            float(accuracy.value[at]),
+            (float(accuracy.low[at]), float(accuracy.high[at])),
+        )
+        for at in np.flatnonzero(n >= HALF_A_LABEL).tolist()
     )
 
 

@@ -19,7 +19,7 @@ from monitor.workers.clock import Clock
 from monitor.workers.evaluation import Turn, turn
 from monitor.workers.memory import keep_freed_memory
 from monitor.workers.recalibration import Recalibrating
-from monitor.workers.rota import attend
+from monitor.workers.rota import Office, attend
 from monitor.workers.rulesource import RuleSource, again, begin
 from monitor.workers.schedule import ticking
 from monitor.workers.standing import Evaluation, Standing, load
@@ -122,7 +122,7 @@ def _lead(role: Role, connection: Connection, epoch: int, stored: StoredClock, s
     jobs = {
         "evaluate": (role.tick_seconds, evaluate),
         "upkeep": (UPKEEP_SECONDS, keep),
-        "recalibrate": (ROTA_SECONDS, lambda: _recalibrate(role, epoch, stored)),
+        "recalibrate": (ROTA_SECONDS, lambda: _recalibrate(role, standing, stored)),
     }
     with ticking(jobs) as failure:
         while not stop.is_set() and not failure.happened.wait(0.1):
@@ -131,10 +131,12 @@ def _lead(role: Role, connection: Connection, epoch: int, stored: StoredClock, s
         raise failure.cause
 
 
-def _recalibrate(role: Role, epoch: int, clock: StoredClock) -> None:
+def _recalibrate(role: Role, standing: Standing, clock: StoredClock) -> None:
     if role.recalibrating is not None:
         with connect(role.dsn, f"{APPLICATION} recalibration") as connection:
-            attend(connection, epoch, role.recalibrating, clock, clock.at(wall_time(connection)))
+            now, judging = clock.at(wall_time(connection)), standing.judging
+            force = None if judging is None else judging.force
+            attend(Office(connection, standing.epoch, role.recalibrating, clock, force), now)
 
 
 def _read_rules_again(role: Role, standing: Standing, connection: Connection) -> None:

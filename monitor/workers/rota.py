@@ -6,9 +6,12 @@ what follows from a promotion is done once it is there, whoever made it.
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from monitor.alerting.force import Force
+from monitor.alerting.notice import Change
 from monitor.errors import Refused
 from monitor.postgres.alerts import firing_since
 from monitor.postgres.calibrators import (
@@ -18,18 +21,22 @@ from monitor.postgres.calibrators import (
     last_due,
     note_checked,
     note_settled,
+    note_told,
     promote,
     runs,
     unsettled,
+    untold_runs,
 )
 from monitor.postgres.database import Connection
 from monitor.postgres.detectors import ask_anew
+from monitor.postgres.incidents import write_change
 from monitor.postgres.installation import StoredClock
 from monitor.postgres.labels import model_series, models
 from monitor.postgres.leader import leading
 from monitor.recalibration.plan import Plan
 from monitor.recalibration.regret import EVERY, is_harmful
 from monitor.workers.calendar import last_due as due_by
+from monitor.workers.changes import of_promotion, of_run
 from monitor.workers.recalibration import (
     SERVICE,
     Done,
@@ -50,33 +57,47 @@ ATTEMPTS: Final = 28
 log = logging.getLogger("caldrift.recalibration")
 
 
-def attend(connection: Connection, epoch: int, how: Recalibrating, clock: StoredClock, now: datetime) -> list[Done]:
-    """Do all that is due: runs, roll-backs of what does harm, and what follows from promotions."""
-    done = []
-    for request in requests(connection, how, clock, now):
-        found = _run(connection, epoch, how, request, now)
-        if found is not None:
-            done.append(found)
-    for promotion in all_in_force(connection):
-        _check(connection, epoch, how, promotion, now)
-    for promotion in unsettled(connection):
-        with leading(connection, epoch):
-            _begin_anew(connection, promotion)
-            note_settled(connection, promotion, now)
+@dataclass(frozen=True, slots=True)
+class Office:
+    """A leader's: its connection and epoch, how models are recalibrated, the clock. People are told by the rules in
+    `force`; None: nobody is."""
+
+    connection: Connection
+    epoch: int
+    how: Recalibrating
+    clock: StoredClock
+    force: Force | None = None
+
+
+def attend(office: Office, now: datetime) -> list[Done]:
+    """Do all that is due: runs, roll-backs of what does harm, and what follows from both."""
+    done = [found for request in requests(office, now) if (found := _run(office, request, now)) is not None]
+    for promotion in all_in_force(office.connection):
+        _check(office, promotion, now)
+    for promotion in unsettled(office.connection):
+        with leading(office.connection, office.epoch):
+            _begin_anew(office.connection, promotion)
+            note_settled(office.connection, promotion, now)
+            _tell(office, of_promotion(office.connection, promotion, office.force) if office.force else None, now)
+    for run in reversed(untold_runs(office.connection)):
+        with leading(office.connection, office.epoch):
+            note_told(office.connection, run.id, now)
+            _tell(office, of_run(office.connection, run, office.force) if office.force else None, now)
     return done
 
 
-def requests(connection: Connection, how: Recalibrating, clock: StoredClock, now: datetime) -> Iterator[Request]:
+def requests(office: Office, now: datetime) -> Iterator[Request]:
     """The runs that are due: the last one of each schedule, and those that firing alerts ask for."""
-    for model, met_at in models(connection, how.main_signal).items():
-        plan = how.plans.of(model)
+    signal = office.how.main_signal
+    for model, met_at in models(office.connection, signal).items():
+        plan = office.how.plans.of(model)
         if plan.mode == "off":
             continue
-        after = last_due(connection, model, how.main_signal) or clock.at(met_at)
+        after = last_due(office.connection, model, signal) or office.clock.at(met_at)
         due_at = due_by(plan.schedule, plan.timezone, after, now)
         if due_at is not None:
             yield Request(model, plan, "schedule", due_at)
-        asked = _asked(connection, model, plan, now)
+        asked = _asked(office.connection, model, plan, now)
         if asked is not None:
             yield asked
 
@@ -95,11 +116,11 @@ def _asked(connection: Connection, model: str, plan: Plan, now: datetime) -> Req
     return Request(model, plan, "alert", due_at, alert)
 
 
-def _run(connection: Connection, epoch: int, how: Recalibrating, request: Request, now: datetime) -> Done | None:
-    tried_out = attempt(connection, how, request, now)
+def _run(office: Office, request: Request, now: datetime) -> Done | None:
+    tried_out = attempt(office.connection, office.how, request, now)
     try:
-        with leading(connection, epoch):
-            done = carry_out(connection, tried_out, request.plan.mode, SERVICE)
+        with leading(office.connection, office.epoch):
+            done = carry_out(office.connection, tried_out, request.plan.mode, SERVICE)
     except Refused as failure:  # a person was faster: at the next look the candidate is held against what is new
         log.warning(str(failure))
         return None
@@ -108,14 +129,14 @@ def _run(connection: Connection, epoch: int, how: Recalibrating, request: Reques
     return done
 
 
-def _check(connection: Connection, epoch: int, how: Recalibrating, promotion: InForce, now: datetime) -> None:
+def _check(office: Office, promotion: InForce, now: datetime) -> None:
     """Once a day, take a map out of force that does harm."""
-    plan = how.plans.of(promotion.model)
+    plan, connection = office.how.plans.of(promotion.model), office.connection
     last = promotion.checked_at or promotion.at
     if promotion.calibrator is None or not plan.rolls_back or now - last < EVERY:
         return
-    found = gain_since(connection, how, promotion, now)
-    with leading(connection, epoch):
+    found = gain_since(connection, office.how, promotion, now)
+    with leading(connection, office.epoch):
         note_checked(connection, promotion, now)
         if found is None or not is_harmful(*found, plan.terms.gate.min_labels):
             return
@@ -134,3 +155,8 @@ def _begin_anew(connection: Connection, promotion: InForce) -> None:
         series = model_series(connection, promotion.model, signal)
         if series is not None:
             ask_anew(connection, series.ids)
+
+
+def _tell(office: Office, change: Change | None, now: datetime) -> None:
+    if office.force is not None and change is not None:
+        write_change(office.connection, office.force, change, now)

@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from monitor.alerting import notice
+from monitor.alerting.force import Force, force_of
+from monitor.alerting.kept import Kept
+from monitor.alerting.validation import checked
 from monitor.calibration.calibrators.lookup import Lookup
 from monitor.calibration.gate import Gate
 from monitor.calibration.reading import ReadingSettings
@@ -32,8 +36,9 @@ from monitor.rolling.panes import hour_of, start_of
 from monitor.rolling.windows import window_named
 from monitor.workers.evaluation import turn
 from monitor.workers.recalibration import Recalibrating, Request, attempt, carry_out
-from monitor.workers.rota import AGAIN, attend
+from monitor.workers.rota import AGAIN, Office, attend
 from monitor.workers.standing import Evaluation, load
+from tests.alerting.rounds import force_by
 from tests.workers.deltas import Events, delta_of_events, some_sets, write_delta
 
 START = datetime(2026, 6, 1, 3, tzinfo=UTC)
@@ -44,6 +49,11 @@ EVALUATION = Evaluation(
     reading=ReadingSettings(min_labels=1, draws=20),
     main_signal="confidence",
 )
+RULES = """
+rules: [{name: Gap, metric: signed_gap, compare: above, enter: 0.2}]
+routes: {team: {notify: [hook]}}
+channels: {hook: {kind: webhook, url: "http://127.0.0.1:1/"}}
+"""
 WRONG = {"de": 0.3, "en": 0.05}
 RIGHT = {"de": 0.0, "en": 0.0}
 
@@ -64,6 +74,7 @@ class Service:
         self.rng = np.random.default_rng(1)
         self.sets = dict(zip(("de", "en"), some_sets(connection, "m", ["de", "en"]), strict=True))
         self.how = Recalibrating(Plans(plan), "confidence", EVALUATION.maturity, "test")
+        self.force: Force | None = None
         self.lead()
         connection.execute("UPDATE series SET created_at = %s", (START,))
 
@@ -90,7 +101,7 @@ class Service:
         self.connection.execute("UPDATE series SET created_at = %s", (START,))
 
     def attend(self) -> None:
-        attend(self.connection, self.epoch, self.how, self.clock, self.now)
+        attend(Office(self.connection, self.epoch, self.how, self.clock, self.force), self.now)
 
     def versions(self) -> list[int | None]:
         """What was in force, the oldest first."""
@@ -340,3 +351,39 @@ def alert(connection: Connection, state: str, fired_at: datetime) -> None:
         " VALUES (gen_random_uuid(), 'Drift', 'series', 'm', 'critical', %s, '{}', %s, %s, '{}', 'crossed')",
         (state, fired_at, fired_at),
     )
+
+
+def test_people_are_told_once_of_proposals_promotions_roll_backs_and_months_without_a_change(
+    connection: Connection,
+) -> None:
+    service = Service(connection, plan("propose"))
+    service.force = force_by(RULES)
+    service.live(30, WRONG)
+    service.attend()
+    service.attend()
+    (artefact,) = stored(connection, "m")
+    promote(connection, promotion_of(artefact, None, service.now, "me", "it passed"))
+    service.attend()
+    before = in_force(connection, "m")
+    assert before is not None
+    promote(connection, back_to(before, None, service.now, "me", "not today"))
+    service.attend()
+    service.live(35, RIGHT)
+    service.attend()
+    service.attend()
+    told = [
+        notice.decode(body).change
+        for (body,) in connection.execute("SELECT body::text FROM notice ORDER BY id").fetchall()
+    ]
+    assert [(each.what, each.version, each.by) for each in told if each is not None] == [
+        ("proposed", 1, "caldrift"),
+        ("promoted", 1, "me"),
+        ("rolled_back", None, "me"),
+        ("kept", None, "caldrift"),
+    ]
+    assert len(told) == 4
+    promoted = told[1]
+    assert promoted is not None
+    assert promoted.report == "https://caldrift.example/reports/m/2026-07"
+    assert sum(each.n for each in promoted.before) == pytest.approx(sum(each.n for each in promoted.after), abs=5)
+    assert dict(promoted.facts)["maps by"] == "lang"
