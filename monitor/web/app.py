@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from monitor.errors import BadInput, Refused, Unavailable
 from monitor.postgres.pages import schema_revision
-from monitor.web import alertapi, alertroutes, api, exposition, pages
+from monitor.web import alertapi, alertroutes, api, exposition, pages, recalibrationroutes
 from monitor.web.alertpage import UnknownAlertError
 from monitor.web.connections import Connections
 from monitor.web.guard import Guard, local_path, session_cookie
@@ -39,6 +39,7 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     layout, gate = Layout(refresh_seconds=options.refresh_seconds), Gate(options)
     app.include_router(pages.router(connections, layout, options))
     app.include_router(alertroutes.router(connections, layout, options))
+    app.include_router(recalibrationroutes.router(connections, layout, options))
     app.include_router(api.router(connections, options))
     app.include_router(alertapi.router(connections))
     app.include_router(exposition.router(connections, options))
@@ -159,7 +160,7 @@ def _add_failures(app: FastAPI, layout: Layout) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, failure: HTTPException) -> Response:
-        titles = {403: "Not allowed", 404: "No such page", 405: "Not allowed here"}
+        titles = {403: "Not allowed", 404: "No such page", 405: "Not allowed here", 409: "Somebody was faster"}
         return say(
             request, titles.get(failure.status_code, "That did not work"), str(failure.detail), failure.status_code
         )

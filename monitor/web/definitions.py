@@ -258,6 +258,15 @@ DEFINITIONS = (
         "listed with the reason. Orange is no alert: it says over-confident, wrong, or outside the null band.",
     ),
     Definition(
+        "recalibration",
+        "Recalibration",
+        "A map that turns what a model states into what it means: 0.9 into 0.74, if that is how often it is right. It "
+        "is fitted to earlier labels and judged on later ones, the hold-out: it must lower the log loss beyond chance, "
+        "against the map in force and against no map, and harm no large segment. What passes is proposed, or put in "
+        "force, as the settings say; each map has a version, and a roll-back leads to the one before.",
+        "docs/recalibration.md; Guo et al. 2017; Platt 1999",
+    ),
+    Definition(
         "source",
         "Source of labels",
         "Who labelled. Labels of sources that only hear of faults, such as complaints, are kept in series of "

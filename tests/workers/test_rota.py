@@ -1,19 +1,13 @@
 """Recalibration by the leader, on a real Postgres: due once, judged, promoted, settled, rolled back, come what may."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from monitor.alerting import notice
-from monitor.alerting.force import Force, force_of
-from monitor.alerting.kept import Kept
-from monitor.alerting.validation import checked
 from monitor.calibration.calibrators.lookup import Lookup
-from monitor.calibration.gate import Gate
-from monitor.calibration.reading import ReadingSettings
 from monitor.errors import BadInput, Refused
 from monitor.postgres import calibrators
 from monitor.postgres.calibrators import (
@@ -28,34 +22,19 @@ from monitor.postgres.calibrators import (
     stored,
 )
 from monitor.postgres.database import Connection, connect
-from monitor.postgres.installation import StoredClock
-from monitor.postgres.leader import LeadershipLostError, take_lead
-from monitor.recalibration.plan import Mode, Plan, Plans
-from monitor.recalibration.trial import Terms
+from monitor.postgres.leader import LeadershipLostError
+from monitor.recalibration.plan import Mode, Plans
 from monitor.rolling.panes import hour_of, start_of
-from monitor.rolling.windows import window_named
-from monitor.workers.evaluation import turn
-from monitor.workers.recalibration import Recalibrating, Request, attempt, carry_out
-from monitor.workers.rota import AGAIN, Office, attend
-from monitor.workers.standing import Evaluation, load
+from monitor.workers.recalibration import Request, attempt, carry_out
+from monitor.workers.rota import AGAIN
 from tests.alerting.rounds import force_by
-from tests.workers.deltas import Events, delta_of_events, some_sets, write_delta
+from tests.workers.recalibrating import RIGHT, WRONG, Service, alert, plan
 
-START = datetime(2026, 6, 1, 3, tzinfo=UTC)
-EVALUATION = Evaluation(
-    windows=(window_named("all"),),
-    maturity=timedelta(hours=1),
-    every=timedelta(hours=1),
-    reading=ReadingSettings(min_labels=1, draws=20),
-    main_signal="confidence",
-)
 RULES = """
 rules: [{name: Gap, metric: signed_gap, compare: above, enter: 0.2}]
 routes: {team: {notify: [hook]}}
 channels: {hook: {kind: webhook, url: "http://127.0.0.1:1/"}}
 """
-WRONG = {"de": 0.3, "en": 0.05}
-RIGHT = {"de": 0.0, "en": 0.0}
 
 
 @pytest.fixture
@@ -63,56 +42,6 @@ def connection(database: str) -> Iterator[Connection]:
     """A connection to a new database."""
     with connect(database, "test") as connected:
         yield connected
-
-
-class Service:
-    """A leader and its clock: days of labels, then the rota."""
-
-    def __init__(self, connection: Connection, plan: Plan) -> None:
-        self.connection, self.now = connection, START
-        self.clock = StoredClock(START, START, 1.0)
-        self.rng = np.random.default_rng(1)
-        self.sets = dict(zip(("de", "en"), some_sets(connection, "m", ["de", "en"]), strict=True))
-        self.how = Recalibrating(Plans(plan), "confidence", EVALUATION.maturity, "test")
-        self.force: Force | None = None
-        self.lead()
-        connection.execute("UPDATE series SET created_at = %s", (START,))
-
-    def lead(self) -> None:
-        epoch = take_lead(self.connection)
-        assert epoch is not None
-        self.epoch = epoch
-        self.standing = load(self.connection, epoch, EVALUATION)
-
-    def live(self, days: float, losses: Mapping[str, float], n: int = 20) -> None:
-        """So many labels of each language every six hours, right less often than stated by the losses."""
-        for _ in range(int(days * 4)):
-            for language, loss in losses.items():
-                confidence = self.rng.choice([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], n)
-                outcome = (self.rng.random(n) < confidence - loss).astype(np.float64)
-                hours = np.full(n, hour_of(self.now))
-                write_delta(
-                    self.connection,
-                    delta_of_events(Events(np.full(n, self.sets[language]), hours, confidence, outcome)),
-                )
-            self.now += timedelta(hours=6)
-        for _ in range(4):
-            turn(self.connection, self.standing, EVALUATION, lambda: self.now)
-        self.connection.execute("UPDATE series SET created_at = %s", (START,))
-
-    def attend(self) -> None:
-        attend(Office(self.connection, self.epoch, self.how, self.clock, self.force), self.now)
-
-    def versions(self) -> list[int | None]:
-        """What was in force, the oldest first."""
-        return [each.version for each in reversed(promotions(self.connection, "m"))]
-
-    def outcomes(self) -> list[tuple[str, str]]:
-        return [(run.cause, run.outcome) for run in reversed(runs(self.connection, "m"))]
-
-
-def plan(mode: Mode = "automatic", **changed: object) -> Plan:
-    return replace(Plan(mode=mode, terms=Terms(gate=Gate())), **changed)  # type: ignore[arg-type]
 
 
 def test_a_map_that_passes_is_put_in_force_on_the_first_of_the_month_and_tells_segments_apart(
@@ -342,15 +271,6 @@ def test_labels_from_before_a_drift_are_left_out(connection: Connection) -> None
     assert run.trial is not None
     assert run.trial.since >= onset
     assert run.outcome == "passed"
-
-
-def alert(connection: Connection, state: str, fired_at: datetime) -> None:
-    connection.execute(
-        "INSERT INTO alert"
-        " (id, rule, about, model, severity, state_name, state, judged_at, fired_at, evidence, finding)"
-        " VALUES (gen_random_uuid(), 'Drift', 'series', 'm', 'critical', %s, '{}', %s, %s, '{}', 'crossed')",
-        (state, fired_at, fired_at),
-    )
 
 
 def test_people_are_told_once_of_proposals_promotions_roll_backs_and_months_without_a_change(

@@ -1,0 +1,100 @@
+"""The pages of recalibration: what is in force and how it did, promoted and rolled back by forms, once."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from monitor.postgres.calibrators import in_force, promotions
+from monitor.postgres.database import Connection, connect
+from tests.web.conftest import client_of
+from tests.workers.recalibrating import RIGHT, WRONG, Service, plan
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    """A connection to a new database."""
+    with connect(database, "test") as connected:
+        yield connected
+
+
+@pytest.fixture
+def client(database: str) -> Iterator[httpx.Client]:
+    """A browser on the machine itself."""
+    with client_of(database) as found:
+        yield found
+
+
+def proof(page: str) -> dict[str, str]:
+    """The hidden fields of the first form that changes something."""
+    form = page[page.index('action="/recalibration/') :]
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form)[:2])
+
+
+def test_without_models_and_without_runs_the_pages_say_so(connection: Connection, client: httpx.Client) -> None:
+    assert "a model is listed with its first" in client.get("/recalibration").text
+    assert client.get("/recalibration/m").status_code == 400
+    service = Service(connection, plan("propose"))
+    service.live(1, RIGHT)
+    assert "never" in client.get("/recalibration").text
+    page = client.get("/recalibration/m").text
+    assert "Confidences are taken as stated: no map was ever put in force." in page
+    assert "There is no map yet" in page
+
+
+def test_a_proposal_is_shown_with_its_holdout_and_promoted_and_rolled_back_by_forms(
+    connection: Connection, client: httpx.Client
+) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(30, WRONG)
+    service.attend()
+    assert "version 1 waits" in client.get("/recalibration").text
+    page = client.get("/recalibration/m").text
+    assert "the candidate passed" in page
+    assert page.count("Reliability diagram") + page.count("As stated") + page.count("By the map") >= 2
+    assert "lang=de" in page
+    assert client.post("/recalibration/m/promote", data={"version": "1", "number": "0"}).status_code == 403
+    given = proof(page) | {"version": "1", "stage": "shadow", "reason": "try it"}
+    assert client.post("/recalibration/m/promote", data=given).status_code == 303
+    page = client.get("/recalibration/m").text
+    assert "applied in shadow" in page
+    assert client.post("/recalibration/m/promote", data=given).status_code == 409  # the page of before
+    assert client.post("/recalibration/m/promote", data=proof(page) | {"version": "1"}).status_code == 303
+    page = client.get("/recalibration/m").text
+    assert "Roll back to as stated" in page
+    assert client.post("/recalibration/m/roll-back", data=proof(page) | {"reason": "no"}).status_code == 303
+    assert [(each.version, each.stage, each.reason) for each in promotions(connection, "m")] == [
+        (None, "active", "no"),
+        (1, "active", "promoted on the page"),
+        (1, "shadow", "try it"),
+    ]
+    again = client.get("/recalibration/m").text
+    assert client.post("/recalibration/m/roll-back", data=proof(again) | {"reason": "no"}).status_code == 400
+    who = connection.execute('SELECT DISTINCT "by", did FROM audit').fetchall()
+    assert len(who) == 1
+    assert who[0][1] == "promote"
+
+
+def test_a_map_is_downloaded_as_it_was_fitted_and_one_that_is_not_there_is_named(
+    connection: Connection, client: httpx.Client
+) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    service.attend()
+    now = in_force(connection, "m")
+    assert now is not None
+    assert now.calibrator is not None
+    assert client.get("/recalibration/m/1.json").text == now.calibrator.body
+    answer = client.get("/recalibration/m/2.json")
+    assert answer.status_code == 400
+    assert "there is 1" in answer.text
+
+
+def test_why_the_old_map_stayed_is_listed(connection: Connection, client: httpx.Client) -> None:
+    service = Service(connection, plan())
+    service.live(30, RIGHT)
+    service.attend()
+    page = client.get("/recalibration/m").text
+    assert "Why the old map stayed" in page
+    assert "kept the old map" in client.get("/recalibration").text
