@@ -111,9 +111,9 @@ def comparable(reading: dict[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Run]:
+def running(folder: Path, *arguments: str, settings: str = SETTINGS) -> Iterator[Run]:
     """`caldrift run --embedded`, ready; killed at the end when the test has not stopped it."""
-    (folder / "caldrift.toml").write_text(SETTINGS)
+    (folder / "caldrift.toml").write_text(settings)
     with (folder.parent / "run.log").open("ab") as log:
         process = subprocess.Popen(
             [*COMMAND, "--embedded", str(folder), "--set", "web.port=0", "run", *arguments],
