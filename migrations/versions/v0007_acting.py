@@ -17,10 +17,12 @@ def upgrade() -> None:
     _recalibration()
     _review()
     _certificates()
+    _intake()
 
 
 def downgrade() -> None:
     """Drop them, with what they hold."""
+    op.drop_column("kafka_offset", "left_at")
     for table in (
         "certificate_day",
         "certificate",
@@ -239,4 +241,15 @@ def _certificates() -> None:
         ),
         sa.PrimaryKeyConstraint("certificate", "day", name=op.f("pk_certificate_day")),
         comment="what was counted for each deployed certificate; days without labels are absent",
+    )
+
+
+def _intake() -> None:
+    op.add_column(
+        "kafka_offset",
+        sa.Column(
+            "left_at",
+            INSTANT,
+            comment="clock time at which a process that reads last ended in order; NULL: none did",
+        ),
     )

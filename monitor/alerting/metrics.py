@@ -89,7 +89,9 @@ MONITOR: Final = (
         about="model",
         interval=False,
     ),
-    _of_the_monitor("intake_stopped", "Time for which messages have waited while none was applied.", "duration"),
+    _of_the_monitor(
+        "intake_stopped", "Time for which messages waited and none was applied, or nobody read.", "duration"
+    ),
     _of_the_monitor("consumer_lag", "Messages that wait in the topics.", "count"),
     _of_the_monitor("dead_letters", "Messages of the last 24 hours that could not be used.", "count"),
     _of_the_monitor("evaluation_late", "Time since the last evaluation.", "duration"),

@@ -22,12 +22,15 @@ Unit: TypeAlias = Literal["ratio", "seconds", "count"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
 """From the least to the worst."""
+MOST_SHOWN: Final = 20
+"""A person reads no more."""
 FACTS: Final = 10
 """As many as Slack shows side by side."""
 
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Version: TypeAlias = Annotated[int, Meta(ge=1)]
+Shown: TypeAlias = Annotated[int, Meta(ge=1, le=MOST_SHOWN)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,8 @@ class Dated:
 class Notice:
     """What is to be told, and of which incident.
 
-    `alerts` the worst first, and perhaps not all of them: `counts` counts all; `group` the names and values that the
+    `alerts` the worst first, and perhaps not all of them: `counts` counts all; a message for people who are chatting or
+    paged lists at most `shown` of them, as a person reads no more; `group` the names and values that the
     incident is grouped by; `at` when the state changed, not when it is told; `link` the page of the incident.
     `change` is there where the kind is "change", which has no alerts; `earlier` what is told with it, the oldest first.
     """
@@ -167,6 +171,7 @@ class Notice:
     link: str | None = None
     change: Change | None = None
     earlier: tuple[Dated, ...] = ()
+    shown: Shown = MOST_SHOWN
 
     def __post_init__(self) -> None:
         if (self.kind == "change") != (self.change is not None):

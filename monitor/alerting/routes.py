@@ -6,6 +6,7 @@ from pydantic import Field
 
 from monitor.alerting.conduct import Severity, Template
 from monitor.alerting.kinds import RuleName, TimeOfDay, Zone
+from monitor.alerting.notice import MOST_SHOWN
 from monitor.alerting.patterns import Globs, SegmentGlobs
 from monitor.forms.durations import Duration, parse
 from monitor.forms.kinds import Count, Section
@@ -33,7 +34,12 @@ class Route(Section):
     group_interval: Duration = Field(
         default=parse("5m"), ge=parse("0s"), le=parse("7d"), description="Least time between two messages of a group."
     )
-    max_alerts_in_message: Count = Field(default=20, ge=1, le=20, description="The rest are counted and linked.")
+    max_alerts_in_message: Count = Field(
+        default=MOST_SHOWN,
+        ge=1,
+        le=MOST_SHOWN,
+        description="So many are listed in Slack and PagerDuty; the rest are counted and linked.",
+    )
 
 
 class Match(Section):

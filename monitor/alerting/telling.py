@@ -14,7 +14,7 @@ from monitor.alerting.alert import Alert
 from monitor.alerting.force import Force
 from monitor.alerting.incident import Announcement, Announcing, Group, Incident, announced
 from monitor.alerting.lifecycle import News
-from monitor.alerting.notice import SEVERITIES, Counts
+from monitor.alerting.notice import MOST_SHOWN, SEVERITIES, Counts
 from monitor.alerting.round import Change
 from monitor.alerting.states import Firing, Recovering
 from monitor.alerting.terms import Terms
@@ -158,6 +158,7 @@ def _notice(
     name = ", ".join(value for _, value in kept.group if value)
     worst = found[0] if found else None
     heading = name
+    route = force.route(kept.rule)
     if worst is not None:
         heading = wording.title(worst, force, _started_at(worst, now), over=str(worst.id) in ended)
     return notices.Notice(
@@ -168,6 +169,7 @@ def _notice(
         group=kept.group,
         at=now,
         link=f"{force.pages.rstrip('/')}/alerts" if force.pages else None,
+        shown=MOST_SHOWN if route is None else route.max_alerts_in_message,
     )
 
 

@@ -15,7 +15,6 @@ from monitor.notify.labels import rfc3339
 from monitor.notify.outcome import Dead, Delivered, Outcome, Retry
 from monitor.notify.status import refusal
 from monitor.notify.wording import (
-    ALERTS_SHOWN,
     and_more,
     cut,
     figures,
@@ -94,7 +93,7 @@ def render_change(
 
 def _details(notice: Notice) -> dict[str, Any]:
     shown = fitting(
-        [_alert(alert) for alert in notice.alerts[:ALERTS_SHOWN]], _ALERTS, lambda found: len(json.dumps(found))
+        [_alert(alert) for alert in notice.alerts[: notice.shown]], _ALERTS, lambda found: len(json.dumps(found))
     )
     left = and_more(notice, len(shown))
     return {

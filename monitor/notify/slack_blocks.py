@@ -8,7 +8,6 @@ from typing import Any, Final, TypeAlias
 
 from monitor.alerting.notice import Alert, Notice
 from monitor.notify.wording import (
-    ALERTS_SHOWN,
     and_more,
     cut,
     figures,
@@ -53,7 +52,7 @@ def _root(notice: Notice) -> Message:
     head = [_header(headline(notice)), _section(_lead(notice))]
     tail = [_context(f"caldrift · {moment(notice.at)}")]
     budget = ALL_BLOCKS - sum(width(block["text"]["text"]) for block in head) - LINK - _NAME
-    shown = fitting([_alert(alert) for alert in notice.alerts[:ALERTS_SHOWN]], budget, width)
+    shown = fitting([_alert(alert) for alert in notice.alerts[: notice.shown]], budget, width)
     left = and_more(notice, len(shown))
     more = [_section(_linked(f"and {left:,} more", notice.link, LINK))] if left > 0 else []
     return _message(notice, [*head, *map(_section, shown), *more, *tail])

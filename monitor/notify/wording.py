@@ -8,8 +8,6 @@ from urllib.parse import quote, urlsplit
 
 from monitor.alerting.notice import Alert, Evidence, Kind, Notice, Series, Unit
 
-ALERTS_SHOWN: Final = 20
-"""A person reads no more; the rest is counted."""
 LINK_LENGTH: Final = 2000
 _ELLIPSIS: Final = "…"
 _REORDERING: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

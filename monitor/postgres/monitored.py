@@ -29,6 +29,7 @@ SELECT greatest(
     (SELECT max(now.at - waits_since) FROM kafka_offset),
     (SELECT min(clock_timestamp() - beat_at) * now.rate FROM role WHERE name = 'ingest'
         HAVING min(clock_timestamp() - beat_at) > %(silent)s),
+    (SELECT min(now.at - left_at) FROM kafka_offset WHERE NOT EXISTS (SELECT FROM role WHERE name = 'ingest')),
     interval '0')
 FROM {_CLOCK}
 """
@@ -75,7 +76,7 @@ def labels_stale(connection: Connection) -> dict[str, timedelta]:
 
 
 def intake_stopped(connection: Connection) -> timedelta:
-    """For how long messages have waited while none was applied, or all that reads them is silent."""
+    """For how long messages have waited while none was applied, or all that reads them is silent or has ended."""
     return _duration(connection, INTAKE_STOPPED, {"silent": SILENT}) or timedelta(0)
 
 

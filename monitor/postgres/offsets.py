@@ -210,6 +210,11 @@ def note_high_waters(
     )
 
 
+def note_left(connection: Connection, reader: Reader, now: datetime) -> None:
+    """A process that read ends in order: where it was the last one, nobody reads from now on."""
+    connection.execute("UPDATE kafka_offset SET left_at = %s WHERE group_id = %s", (now, reader.group_id))
+
+
 def _of_cluster(connection: Connection, reader: Reader, topics: Iterable[str]) -> dict[Partition, int]:
     rows = connection.execute(
         "SELECT topic, part, next_offset, cluster_id FROM kafka_offset WHERE group_id = %s AND topic = ANY (%s)",

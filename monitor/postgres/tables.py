@@ -141,6 +141,7 @@ kafka_offset = Table(
     Column("high_water", BigInteger, comment="end offset when last seen; lag is high_water - next_offset"),
     Column("updated_at", instant, nullable=False, server_default=NOW, comment="clock time of the last batch"),
     Column("waits_since", instant, comment="clock time from which on messages waited; NULL: none does, as last seen"),
+    Column("left_at", instant, comment="clock time at which a process that reads last ended in order; NULL: none did"),
     postgresql_with={"fillfactor": 50},
     comment="the only authority on what has been read; changed by compare-and-swap",
 )

@@ -410,11 +410,18 @@ class Ingest:
             self._intake.close()
         if self._lane.clear(2.0) and self._connection is not None and not self._connection.closed:
             try:
-                heartbeats.forget(self._connection, self._process)
+                self._take_leave(self._connection)
                 self._connection.close()
             except psycopg.Error as failure:
                 log.debug("closing the connection: %s", failure)
         log.info("stopped", extra={"messages": self._messages})
+
+    def _take_leave(self, connection: Connection) -> None:
+        """Say that this process reads no more: when it did, then that there is none of its name."""
+        with connection.transaction():
+            if self._intake is not None:
+                offsets.note_left(connection, self._reader, self._clock.now())
+            heartbeats.forget(connection, self._process)
 
 
 def _may_pass(failure: psycopg.Error) -> bool:

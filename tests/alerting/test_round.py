@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import replace
 from time import process_time
 
+import pytest
+
 from monitor.alerting.alert import Alert
 from monitor.alerting.hushing import Hushing
 from monitor.alerting.notice import Counts
@@ -13,6 +15,7 @@ from monitor.alerting.states import Firing, Ok, name_of
 from monitor.alerting.target import Target
 from monitor.alerting.terms import Terms
 from monitor.alerting.verdict import Finding
+from monitor.notify import pagerduty, slack_blocks
 from tests.alerting.making import MINUTE, START, verdict
 from tests.alerting.rounds import Store, force_by
 
@@ -99,6 +102,24 @@ def test_five_thousand_alerts_at_once_are_one_notice_a_group_and_take_seconds() 
         ((("model", model), ("rule", "A")), Counts(2_500, 0)) for model in ("m", "n")
     ]
     assert all(len(each.alerts) == 2_500 for each in notices)
+
+
+@pytest.mark.parametrize(("told", "shown"), [("", 20), (", max_alerts_in_message: 3", 3)])
+def test_a_message_lists_as_many_alerts_as_its_route_says_and_counts_the_rest(told: str, shown: int) -> None:
+    force = force_by(
+        "rules: [{name: A, metric: ece, enter: 0.1}]\n"
+        f"routes: {{team: {{notify: [hook], group_by: [rule]{told}}}}}\n"
+        'channels: {hook: {kind: webhook, url: "http://127.0.0.1:1/"}}\n'
+    )
+    targets = [Target("series", "m", "confidence", f'{{"lang":"x{n}"}}', "", "7d") for n in range(25)]
+    store = Store()
+    store.carry_out(force, [look(each, "crossed") for each in targets], {}, Hushing(START + 5 * MINUTE), {})
+    ((told_of,),) = store.notices.values()
+    blocks = slack_blocks.render(told_of)["root"]["blocks"]
+    assert sum("lang=x" in str(block) for block in blocks) == shown
+    assert f"and {25 - shown} more" in str(blocks)
+    details = pagerduty.render(told_of, "here")["event"]["payload"]["custom_details"]
+    assert (len(details["alerts"]), details["and_more"]) == (shown, 25 - shown)
 
 
 INHIBIT = (Inhibit(when=Match(rule=("B",)), mute=Match(rule=("A",))),)

@@ -145,6 +145,17 @@ def joined(connection: Connection) -> tuple[int, int]:
     return int(delta.sums[0].sum()), int(delta.sums[1].sum())
 
 
+def test_one_that_ends_in_order_says_when(
+    start: Callable[..., Running], access: KafkaAccess, topics: Topics, connection: Connection
+) -> None:
+    publish(access, topics, names(20))
+    with stopping(start()):
+        wait_for(lambda: read_messages(connection) == 40)
+        assert connection.execute("SELECT count(*) FROM kafka_offset WHERE left_at IS NOT NULL").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM role").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM kafka_offset WHERE now() - left_at < '1 min'").fetchone() == (8,)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_is_published_is_joined_and_its_lag_and_life_are_told(
     start: Callable[..., Running], access: KafkaAccess, topics: Topics, connection: Connection, threads: int

@@ -8,7 +8,8 @@ import pytest
 from monitor.alerting import notice
 from monitor.postgres import monitored
 from monitor.postgres.database import Connection, connect
-from monitor.postgres.offsets import Reader, begin, note_high_waters
+from monitor.postgres.heartbeats import Process, beat, forget
+from monitor.postgres.offsets import Reader, begin, note_high_waters, note_left
 from monitor.postgres.rule_sets import put_rule_set
 from monitor.workers.clock import wall_now
 from monitor.workers.keeper import Keeping, Memory, keep
@@ -180,6 +181,21 @@ def test_each_rule_about_the_monitor_fires_is_told_and_resolves(connection: Conn
     assert keeper.told()[0][1].startswith(said)
     assert connection.execute("SELECT state_name, hushed FROM alert").fetchall() == [("ok", None)]
     assert connection.execute("SELECT name, judged, insufficient FROM rule").fetchall() == [("A", 1, 0)]
+
+
+def test_that_nobody_reads_is_noticed_though_the_last_who_did_ended_in_order(connection: Connection) -> None:
+    keeper, process = Keeper(connection, rules("intake_stopped", "10m")), Process("ingest", 1, "here")
+    messages_wait(connection)
+    messages_are_applied(connection)
+    beat(connection, process, {})
+    assert keeper.keep() == []
+    note_left(connection, READER, wall_now() - HOUR)
+    assert keeper.keep() == [], "another still reads"
+    forget(connection, process)
+    assert keeper.keep() == [("", "fired")]
+    assert keeper.told()[0][1].startswith("A: intake_stopped is 1h")
+    beat(connection, process, {})
+    assert keeper.keep() == [("", "resolved")]
 
 
 def test_a_leader_that_stands_still_is_noticed_by_whoever_tells(connection: Connection) -> None:
