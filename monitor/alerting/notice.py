@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec import Meta
@@ -142,6 +142,34 @@ class Change:
     def is_applied(self) -> bool:
         """Whether confidences are mapped in another way from now on."""
         return self.what in {"promoted", "shadowed", "rolled_back"}
+
+    @property
+    def title(self) -> str:
+        """The change in a few words: `triage-v3 / stated: map 4 in force`."""
+        return f"{self.model} / {self.signal}: {self.happened}"
+
+    @property
+    def happened(self) -> str:
+        """The same without model and signal."""
+        said = named(self.version)
+        match self.what:
+            case "proposed":
+                return f"{said} waits for approval"
+            case "promoted":
+                return f"{said} in force"
+            case "shadowed":
+                return f"{said} in shadow"
+            case "rolled_back":
+                return f"back to {said}"
+            case "kept":
+                return f"{said} kept"
+            case _:
+                assert_never(self.what)
+
+
+def named(version: int | None) -> str:
+    """How a map is called; None: none is applied."""
+    return "confidences as stated" if version is None else f"map {version}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Recalibrations as news: what a change of maps is called, and who is told of it."""
+"""Recalibrations as news: who is told of a change of maps, and as what."""
 
 from datetime import datetime
 from typing import Final
@@ -41,7 +41,7 @@ def notice_of(change: Change, force: Force, at: datetime) -> Notice:
     page = f"{force.pages.rstrip('/')}/recalibration/{quote(change.model, safe='')}" if force.pages else None
     return Notice(
         kind="change",
-        incident=Incident(key_of(change, force.instance), title(change)),
+        incident=Incident(key_of(change, force.instance), change.title),
         alerts=(),
         counts=Counts(firing=0, resolved=0),
         group=group_of(change),
@@ -49,24 +49,3 @@ def notice_of(change: Change, force: Force, at: datetime) -> Notice:
         link=page,
         change=change,
     )
-
-
-def title(change: Change) -> str:
-    """The change in a few words: `triage-v3 / stated: map 4 in force`."""
-    said = _map(change.version)
-    match change.what:
-        case "proposed":
-            happened = f"{said} waits for approval"
-        case "promoted":
-            happened = f"{said} in force"
-        case "shadowed":
-            happened = f"{said} in shadow"
-        case "rolled_back":
-            happened = f"back to {said}"
-        case "kept":
-            happened = f"{said} kept"
-    return f"{change.model} / {change.signal}: {happened}"
-
-
-def _map(version: int | None) -> str:
-    return "confidences as stated" if version is None else f"map {version}"

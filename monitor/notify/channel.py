@@ -19,6 +19,8 @@ HEARTBEAT: Final = "CaldriftHeartbeat"
 SILENT: Final = "CaldriftSilent"
 """The alert that Alertmanager holds back while the other one fires, and sends when that has ended."""
 _SILENT_FOR: Final = timedelta(days=7)
+ALERTS_ONLY: Final = "left out: Alertmanager knows alerts only"
+NOT_CHANGED: Final = "left out: PagerDuty is told what is changed, and this is only proposed, or left as it was"
 NOT_REMINDED: Final = "left out: PagerDuty reminds people by itself"
 
 
@@ -76,6 +78,8 @@ def deliver(place: Place, errand: Errand, sender: Sender) -> Outcome:
             target = webhook.Webhook(_needed(place), place.secrets.signing)
             return webhook.send(target, body, errand.now, errand.key, transport)
         case Alertmanager():
+            if errand.notice.change is not None:
+                return Delivered(flaw=ALERTS_ONLY)
             return resend(channel, [errand.notice], errand.now, transport)
         case Email():
             return mail.send(_mailbox(channel, place), mail.render(errand.notice), errand.now, errand.key, transport)
@@ -167,6 +171,8 @@ def _pagerduty(service: pagerduty.PagerDuty, errand: Errand, sender: Sender) -> 
     notice = errand.notice
     if notice.kind == "reminder":
         return Delivered(flaw=NOT_REMINDED)
+    if notice.kind == "change" and not any(each.change.is_applied for each in notice.changes):
+        return Delivered(flaw=NOT_CHANGED)
     events = [pagerduty.render(notice, sender.name)]
     if notice.kind == "digest":
         events.insert(0, pagerduty.render_resolve(notice))

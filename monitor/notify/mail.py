@@ -11,13 +11,14 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final, Literal, TypeAlias
 
-from monitor.alerting.notice import Alert, Notice
+from monitor.alerting.notice import Alert, Change, Notice
 from monitor.errors import BadInput
 from monitor.notify.exchange import Transport, tls_reason, trust
 from monitor.notify.outcome import Dead, Delivered, Outcome, Retry
 from monitor.notify.wording import (
     and_more,
     cut,
+    dated,
     figures,
     fitting,
     headline,
@@ -33,6 +34,7 @@ from monitor.notify.wording import (
 Security: TypeAlias = Literal["starttls", "tls", "none"]
 SUBJECT: Final = 200
 ALERTS: Final = 200
+EARLIER: Final = 50
 BODY: Final = 100_000
 _NAME: Final = 300
 _OF_THE_CHANNEL: Final = frozenset({530, 534, 535, 538})
@@ -54,6 +56,9 @@ class Mailbox:
 
 def render(notice: Notice) -> dict[str, str]:
     """`subject`, one line, and `body`."""
+    subject = cut(f"[caldrift] {headline(notice)}", SUBJECT)
+    if notice.change is not None:
+        return {"subject": subject, "body": _news(notice, notice.change)}
     texts = [_alert(alert) for alert in notice.alerts[:ALERTS]]
     shown = fitting(texts, BODY, width)
     left = and_more(notice, len(shown))
@@ -61,7 +66,23 @@ def render(notice: Notice) -> dict[str, str]:
     head = [cut(headline(notice), _NAME), tally(notice), cut(named(notice.group), 1000), link or ""]
     tail = [f"... and {left:,} more"] if left > 0 else []
     parts = ["\n".join(line for line in head if line), *shown, *tail, f"-- \ncaldrift, {moment(notice.at)}"]
-    return {"subject": cut(f"[caldrift] {headline(notice)}", SUBJECT), "body": "\n\n".join(parts) + "\n"}
+    return {"subject": subject, "body": "\n\n".join(parts) + "\n"}
+
+
+def _news(notice: Notice, change: Change) -> str:
+    links = (("", web_link(notice.link)), ("report: ", web_link(change.report)))
+    earlier = [cut(dated(each), 1000) for each in notice.earlier[-EARLIER:]]
+    left = len(notice.earlier) - len(earlier)
+    before = [*([f"... {left:,} more"] if left > 0 else []), *earlier]
+    parts = (
+        cut(headline(notice), _NAME),
+        cut(change.sentence, 3000),
+        "\n".join(f"{cut(name, 100)}: {cut(value, _NAME)}" for name, value in change.facts),
+        "\n  ".join(["before it:", *before]) if before else "",
+        "\n".join(f"{name}{link}" for name, link in links if link),
+        f"-- \ncaldrift, by {cut(change.by, _NAME)}, {moment(notice.at)}",
+    )
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _alert(alert: Alert) -> str:

@@ -17,6 +17,7 @@ from monitor.notify.status import refusal
 from monitor.notify.wording import (
     and_more,
     cut,
+    dated,
     figures,
     fitting,
     headline,
@@ -32,6 +33,7 @@ EVENT: Final = 512 * 1024
 _ALERTS: Final = EVENT * 3 // 4
 """For the details of alerts: everything else is far below the rest."""
 _NAME: Final = 300
+_DETAIL: Final = 1000
 _WAIT: Final = timedelta(minutes=2)
 """After a 429 without a wait of its own; PagerDuty asks for a few minutes."""
 
@@ -49,8 +51,10 @@ def render(notice: Notice, source: str) -> dict[str, Any]:
 
     What fires or changes triggers, with the incident's key: PagerDuty adds it to the incident that is open and pages
     nobody again, so that a reminder is better not sent at all. A digest of what is over pages nobody: it is a change
-    event. `source` is this installation's name.
+    event, and so is every notice of a change. `source` is this installation's name.
     """
+    if notice.change is not None:
+        return _news(notice, source)
     if notice.kind == "digest":
         return render_change(headline(notice), notice.at, source, {"alerts": tally(notice)}, notice.link)
     if notice.is_over:
@@ -78,17 +82,32 @@ def render_resolve(notice: Notice) -> dict[str, Any]:
     }
 
 
+def _news(notice: Notice, source: str) -> dict[str, Any]:
+    """The last change that is applied, if any is, with all that waited with it."""
+    told = next((each for each in notice.changes if each.change.is_applied), notice.changes[0])
+    change, others = told.change, [dated(each) for each in reversed(notice.changes) if each is not told]
+    details = {**dict(change.facts), "why": change.sentence, "by": change.by, "told with it": "; ".join(others)}
+    given = {name: value for name, value in details.items() if value}
+    return render_change(change.title, told.at, source, given, notice.link, report=change.report)
+
+
 def render_change(
-    summary: str, at: datetime, source: str, details: Mapping[str, str], link: str | None = None
+    summary: str,
+    at: datetime,
+    source: str,
+    details: Mapping[str, str],
+    link: str | None = None,
+    *,
+    report: str | None = None,
 ) -> dict[str, Any]:
     """A change event, such as a recalibration put in force; responders see it beside what happens after it."""
     payload = {
         "summary": cut(summary, SUMMARY),
         "source": cut(source, _NAME) or "caldrift",
         "timestamp": rfc3339(at),
-        "custom_details": {cut(name, _NAME): cut(value, _NAME) for name, value in list(details.items())[:100]},
+        "custom_details": {cut(name, _NAME): cut(value, _DETAIL) for name, value in list(details.items())[:100]},
     }
-    return {"path": "/v2/change/enqueue", "event": {"payload": payload, **_links(link)}}
+    return {"path": "/v2/change/enqueue", "event": {"payload": payload, **_links(link, report)}}
 
 
 def _details(notice: Notice) -> dict[str, Any]:
@@ -117,9 +136,10 @@ def _alert(alert: Alert) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def _links(link: str | None) -> dict[str, list[dict[str, str]]]:
-    address = web_link(link)
-    return {"links": [{"href": address, "text": "Open in caldrift"}]} if address else {}
+def _links(link: str | None, report: str | None = None) -> dict[str, list[dict[str, str]]]:
+    addresses = (("Open in caldrift", web_link(link)), ("Report", web_link(report)))
+    links = [{"href": address, "text": text} for text, address in addresses if address]
+    return {"links": links} if links else {}
 
 
 def send(

@@ -6,10 +6,11 @@ messages whose blocks hold some 13,200 characters together (`msg_blocks_too_long
 
 from typing import Any, Final, TypeAlias
 
-from monitor.alerting.notice import Alert, Notice
+from monitor.alerting.notice import Alert, Change, Notice
 from monitor.notify.wording import (
     and_more,
     cut,
+    dated,
     figures,
     fitting,
     headline,
@@ -32,6 +33,8 @@ FALLBACK: Final = 1000
 """Of `text`, which notifications show. chat.update refuses more than 4,000."""
 LINK: Final = 1000
 _NAME: Final = 300
+_SENTENCE: Final = 2000
+_EARLIER: Final = 5
 _LINE: Final = 600
 
 _MARKS: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -44,7 +47,12 @@ def escape(text: str) -> str:
 
 
 def render(notice: Notice) -> dict[str, Message]:
-    """`root`, the incident as it stands now, and `thread`, what has just happened to it, for the root's thread."""
+    """`root`, the incident as it stands now, and `thread`, what has just happened to it, for the root's thread.
+
+    The root of a change may be months old: what follows in its thread is shown in the channel too, with `broadcast`.
+    """
+    if notice.change is not None:
+        return _news(notice, notice.change)
     return {"root": _root(notice), "thread": _thread(notice)}
 
 
@@ -55,17 +63,45 @@ def _root(notice: Notice) -> Message:
     shown = fitting([_alert(alert) for alert in notice.alerts[: notice.shown]], budget, width)
     left = and_more(notice, len(shown))
     more = [_section(_linked(f"and {left:,} more", notice.link, LINK))] if left > 0 else []
-    return _message(notice, [*head, *map(_section, shown), *more, *tail])
+    return _message(_fallback(notice), [*head, *map(_section, shown), *more, *tail])
 
 
 def _thread(notice: Notice) -> Message:
     lead = f"*{cut(headline(notice), _NAME, escape)}*\n{tally(notice)}"
     latest = [_section(_alert(alert)) for alert in notice.alerts[:3]]
-    return _message(notice, [_section(lead), *latest])
+    return _message(_fallback(notice), [_section(lead), *latest])
 
 
-def _message(notice: Notice, blocks: list[Message]) -> Message:
-    return {"text": cut(f"{headline(notice)} · {tally(notice)}", FALLBACK, escape), "blocks": blocks}
+def _news(notice: Notice, change: Change) -> dict[str, Message]:
+    """Links instead of buttons: Slack takes a click on a button to an app, and complains where none answers."""
+    sentence = cut(change.sentence, _SENTENCE, escape)
+    facts = [f"*{cut(name, 100, escape) or '?'}*\n{cut(value, _NAME, escape)}" for name, value in change.facts]
+    pages = (("open the page", notice.link), ("report", change.report))
+    links = [_linked(text, link, LINK) for text, link in pages if web_link(link)]
+    earlier = [cut(dated(each), _NAME, escape) for each in notice.changes[1 : 1 + _EARLIER]]
+    left = len(notice.earlier) - len(earlier)
+    lines = [*([f"... and {left:,} before"] if left > 0 else []), *reversed(earlier)]
+    body = [
+        *([_fields(facts)] if facts else []),
+        *([_section("*Before it:*\n" + "\n".join(lines))] if lines else []),
+        *([_section(" · ".join(links))] if links else []),
+        _context(cut(f"by {change.by} · caldrift · {moment(notice.at)}".translate(_BRACKETS), _LINE)),
+    ]
+    lead = [_section(sentence)] if sentence else []
+    first = _section("\n".join(part for part in (f"*{cut(headline(notice), _NAME, escape)}*", sentence) if part))
+    text = f"{headline(notice)} · {change.sentence}"
+    return {
+        "root": _message(text, [_header(headline(notice)), *lead, *body]),
+        "thread": {**_message(text, [first, *body]), "broadcast": change.what != "kept"},
+    }
+
+
+def _fallback(notice: Notice) -> str:
+    return f"{headline(notice)} · {tally(notice)}"
+
+
+def _message(text: str, blocks: list[Message]) -> Message:
+    return {"text": cut(text, FALLBACK, escape), "blocks": blocks}
 
 
 def _lead(notice: Notice) -> str:
@@ -110,6 +146,10 @@ def _header(text: str) -> Message:
 def _section(text: str) -> Message:
     # Verbatim: bare links, channel names and mentions in the text stay text.
     return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
+def _fields(texts: list[str]) -> Message:
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text, "verbatim": True} for text in texts]}
 
 
 def _context(text: str) -> Message:

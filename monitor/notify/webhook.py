@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from monitor.alerting.notice import Alert, Notice
+import msgspec
+
+from monitor.alerting.notice import Alert, Change, Dated, Notice
 from monitor.notify.exchange import Answer, Transport, post
 from monitor.notify.labels import annotations, common, fingerprint, labels, rfc3339
 from monitor.notify.outcome import Delivered, Outcome
@@ -21,8 +23,12 @@ from monitor.notify.wording import and_more, cut, plain, web_link
 
 ALERTS: Final = 1000
 """In one body; `truncatedAlerts` counts the others."""
+EARLIER: Final = 100
+"""Changes that waited with the last one: the latest of them."""
 SIGNATURE: Final = "X-Caldrift-Signature"
 IDEMPOTENCY: Final = "Idempotency-Key"
+_NAME: Final = 300
+_TEXT: Final = 3000
 _NO_END: Final = "0001-01-01T00:00:00Z"
 
 
@@ -35,19 +41,49 @@ class Webhook:
 
 
 def render(notice: Notice, receiver: str, external_url: str) -> dict[str, Any]:
-    """The body. `receiver` is the channel's name here, `external_url` that of our pages."""
+    """The body. `receiver` is the channel's name here, `external_url` that of our pages.
+
+    A notice of a change has no alerts, and the key `change` beside what Alertmanager sends.
+    """
     listed = [_alert(alert, external_url) for alert in notice.alerts[:ALERTS]]
     return {
         "version": "4",
         "groupKey": plain(notice.incident.key),
         "truncatedAlerts": and_more(notice, len(listed)),
-        "status": "resolved" if notice.is_over else "firing",
+        "status": "resolved" if notice.is_over or notice.change else "firing",
         "receiver": receiver,
         "groupLabels": {cut(name, 200): cut(value, 1000) for name, value in notice.group},
         "commonLabels": common([alert["labels"] for alert in listed]),
         "commonAnnotations": common([alert["annotations"] for alert in listed]),
         "externalURL": external_url,
         "alerts": listed,
+        **({"change": _news(notice, notice.change)} if notice.change else {}),
+    }
+
+
+def _news(notice: Notice, change: Change) -> dict[str, Any]:
+    return {
+        **_change(Dated(notice.at, change)),
+        "facts": {cut(name, _NAME): cut(value, _TEXT) for name, value in change.facts},
+        "before": [msgspec.to_builtins(each) for each in change.before],
+        "after": [msgspec.to_builtins(each) for each in change.after],
+        "link": web_link(notice.link),
+        "report": web_link(change.report),
+        "earlier": [_change(each) for each in notice.earlier[-EARLIER:]],
+    }
+
+
+def _change(dated: Dated) -> dict[str, Any]:
+    change = dated.change
+    return {
+        "at": rfc3339(dated.at),
+        "what": change.what,
+        "model": cut(change.model, _TEXT),
+        "signal": cut(change.signal, _TEXT),
+        "version": change.version,
+        "previous": change.previous,
+        "by": cut(change.by, _NAME),
+        "sentence": cut(change.sentence, _TEXT),
     }
 
 

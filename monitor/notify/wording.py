@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
 
-from monitor.alerting.notice import Alert, Evidence, Kind, Notice, Series, Unit
+from monitor.alerting.notice import Alert, Dated, Evidence, Kind, Notice, Series, Unit
 
 LINK_LENGTH: Final = 2000
 _ELLIPSIS: Final = "…"
@@ -99,6 +99,12 @@ def headline(notice: Notice) -> str:
     """The notice in one line: what happened, how bad it is, to what."""
     severity = "" if notice.kind in {"test", "digest", "change"} else f" · {notice.severity}"
     return f"{_KIND_WORDS[notice.kind]}{severity} · {notice.incident.title}"
+
+
+def dated(change: Dated) -> str:
+    """A change that is told beside another one of the same signal: `2026-11-22 10:00 UTC · map 4 in force: ...`."""
+    sentence = f": {change.change.sentence}" if change.change.sentence else ""
+    return f"{moment(change.at)} · {change.change.happened}{sentence}"
 
 
 def tally(notice: Notice) -> str:

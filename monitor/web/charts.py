@@ -23,6 +23,7 @@ LEFT, RIGHT = 48.0, 346.0
 BELOW = "below the line: over-confident"
 ABOVE = "above the line: under-confident"
 _TOP, _BOTTOM = 24.0, 326.0
+_NAME_HEIGHT, _BETWEEN = 26.0, 24.0
 _STRIP_TOP, _STRIP_BOTTOM = 348.0, 396.0
 
 
@@ -57,17 +58,46 @@ def bins_diagram(
     bins: Sequence[Bin], confidence_level: float, ident: str, title: str = "Reliability diagram"
 ) -> Figure:
     """The reliability diagram of bins, whose intervals are of the level."""
-    points = [_point(found) for found in bins]
-    if not points:
+    if not bins:
         return nothing(title, "Not enough labels: no labelled prediction in this window yet.")
-    labels = sum(found.n for found in bins)
-    x, y = Linear(0, 1, LEFT, RIGHT), Linear(0, 1, _BOTTOM, _TOP)
-    sides = [point.side for point in points]
-    description = (
-        f"{len(points)} bins with labels, {count(labels)} labels. With their whole interval, {sides.count('below')} "
-        f"lie below the line (over-confident) and {sides.count('above')} above it (under-confident)."
+    return Figure(
+        title=title,
+        picture=picture(ident, WIDTH, HEIGHT, title, _bins_described(bins), _bins_drawn(bins)),
+        legend=_reliability_legend(confidence_level),
+        table=bins_table(bins, confidence_level),
     )
-    drawn = join(
+
+
+def diagrams_beside(named: Sequence[tuple[str, Sequence[Bin]]], ident: str, title: str) -> Markup:
+    """The `<svg>` of reliability diagrams from left to right, each below its name; those without bins are left out."""
+    shown = [(name, bins) for name, bins in named if bins]
+    parts = [
+        tag(
+            "g",
+            tag("text", name, x=LEFT, y=16.0, class_="words"),
+            tag("g", _bins_drawn(bins, "confidence"), transform=f"translate(0 {number(_NAME_HEIGHT)})"),
+            transform=f"translate({number(place * (WIDTH + _BETWEEN))} 0)",
+        )
+        for place, (name, bins) in enumerate(shown)
+    ]
+    described = " ".join(f"{name}: {_bins_described(bins)}" for name, bins in shown)
+    width = max(1, len(shown)) * (WIDTH + _BETWEEN) - _BETWEEN
+    return picture(ident, width, HEIGHT + _NAME_HEIGHT, title, described, join(parts))
+
+
+def _bins_described(bins: Sequence[Bin]) -> str:
+    sides = [_point(found).side for found in bins]
+    return (
+        f"{len(bins)} bins with labels, {count(sum(found.n for found in bins))} labels. With their whole interval, "
+        f"{sides.count('below')} lie below the line (over-confident) and {sides.count('above')} above it "
+        "(under-confident)."
+    )
+
+
+def _bins_drawn(bins: Sequence[Bin], across: str = "stated confidence") -> Markup:
+    points = [_point(found) for found in bins]
+    x, y = Linear(0, 1, LEFT, RIGHT), Linear(0, 1, _BOTTOM, _TOP)
+    return join(
         [
             _halves(x, y),
             _frame(x, y),
@@ -76,15 +106,8 @@ def bins_diagram(
             tag("text", BELOW, x=RIGHT, y=_BOTTOM + 15, class_="over words", text_anchor="end"),
             join(_mark(point, x, y, points) for point in points),
             _counts(points, x),
-            x_axis(x, _STRIP_BOTTOM, "stated confidence"),
+            x_axis(x, _STRIP_BOTTOM, across),
         ]
-    )
-    shown = picture(ident, WIDTH, HEIGHT, title, description, drawn)
-    return Figure(
-        title=title,
-        picture=shown,
-        legend=_reliability_legend(confidence_level),
-        table=bins_table(bins, confidence_level),
     )
 
 

@@ -158,8 +158,9 @@ class Messenger:
         return Told(batch, Delivered(outcome.reference, flaws or None), kept)
 
     def _picture(self, place: Place, notice: Notice, reference: str | None) -> tuple[Picture | None, str | None]:
-        """What to show with the first message of an incident, or why it is missing."""
-        if reference is not None or notice.kind == "resolved" or not channels.shows_pictures(place.channel):
+        """What to show with the first message of an incident and with each change, or why it is missing."""
+        follows = reference is not None and notice.kind != "change"
+        if follows or notice.kind == "resolved" or not channels.shows_pictures(place.channel):
             return None, None
         try:
             return self._telling.picture(notice), None

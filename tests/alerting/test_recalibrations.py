@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.alerting.notice import Happening
-from monitor.alerting.recalibrations import key_of, notice_of, takes, title, told_to
+from monitor.alerting.recalibrations import key_of, notice_of, takes, told_to
 from tests.alerting.rounds import force_by
 from tests.notify.samples import NOW, change
 
@@ -57,7 +57,7 @@ def test_pagerduty_is_told_only_of_what_changed(what: Happening, pager: bool) ->
     ],
 )
 def test_a_change_is_called_what_it_does(what: Happening, version: int | None, words: str) -> None:
-    assert title(change(what=what, version=version)) == f"triage-v3 / stated: {words}"
+    assert change(what=what, version=version).title == f"triage-v3 / stated: {words}"
 
 
 def test_news_of_one_signal_have_one_key_whatever_they_say_and_others_have_another() -> None:

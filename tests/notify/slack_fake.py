@@ -25,6 +25,9 @@ def mistakes(message: dict[str, Any]) -> list[str]:
         found.append("msg_blocks_too_long")
     for block in blocks:
         limit = {"header": 150, "section": 3000, "context": 3000}[block["type"]]
+        limit = 2000 if "fields" in block else limit
+        if not 1 <= len(_texts(block)) <= 10:
+            found.append(f"{len(_texts(block))} texts in a {block['type']}")
         for text in _texts(block):
             if not 0 < _units(text["text"]) <= limit:
                 found.append(f"{block['type']} of {_units(text['text'])}")
@@ -36,7 +39,8 @@ def mistakes(message: dict[str, Any]) -> list[str]:
 
 
 def _texts(block: dict[str, Any]) -> list[dict[str, Any]]:
-    return block["elements"] if block["type"] == "context" else [block["text"]]
+    texts = [block["text"]] if "text" in block else []
+    return [*texts, *block.get("fields", []), *block.get("elements", [])]
 
 
 def _units(text: str) -> int:

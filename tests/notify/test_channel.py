@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from monitor.alerting.channels import Channel
+from monitor.alerting.notice import Happening
 from monitor.notify import channel as channels
 from monitor.notify.channel import Errand, Place, Secrets, Sender
 from monitor.notify.exchange import Transport
@@ -19,7 +20,7 @@ from tests.notify import pagerduty_fake, slack_fake
 from tests.notify.alertmanager_fake import Instance
 from tests.notify.mail_fake import Mailroom, serving
 from tests.notify.receivers import Reply, receiving
-from tests.notify.samples import NOTICES, NOW, notice
+from tests.notify.samples import NOTICES, NOW, change, news, notice
 
 SENDER = Sender("caldrift.example", "https://caldrift.example", Transport(timeout=5.0))
 
@@ -88,6 +89,52 @@ def test_alertmanager_is_told_of_every_alert_and_of_none_nothing() -> None:
         assert instance.firing(NOW) == 3
         assert channels.deliver(manager, Errand(notice(alerts=()), NOW, "key"), SENDER) == Delivered()
         assert len(receiver.seen) == 1
+
+
+def test_alertmanager_is_told_of_no_change_of_maps() -> None:
+    with receiving(Instance()) as receiver:
+        manager = place(Secrets(), kind="alertmanager", urls=[receiver.url])
+        assert channels.deliver(manager, errand("change"), SENDER) == Delivered(flaw=channels.ALERTS_ONLY)
+    assert receiver.seen == []
+
+
+def test_pagerduty_is_told_of_maps_that_are_applied_and_pages_nobody() -> None:
+    service = pagerduty_fake.Service()
+    with receiving(service) as receiver:
+        pager = place(Secrets(pagerduty_fake.ROUTING_KEY), kind="pagerduty", routing_key_env="K", url=receiver.url)
+        for said in (change(what="proposed"), change(what="kept")):
+            outcome = channels.deliver(pager, Errand(news(said, last=said), NOW, "key"), SENDER)
+            assert outcome == Delivered(flaw=channels.NOT_CHANGED)
+        assert receiver.seen == []
+        waited = news(change(), last=change(what="kept", sentence="Nothing is better."))
+        for told in (NOTICES["change"], waited):
+            assert channels.deliver(pager, Errand(told, NOW, "key"), SENDER) == Delivered()
+    assert (service.open, service.pages) == ({}, 0)
+    first, second = (event["payload"] for event in service.changes)
+    assert first["summary"] == second["summary"] == "triage-v3 / stated: map 4 in force"
+    assert second["timestamp"] == "2026-11-22T09:59:00Z", "when it was in force, not when it was told"
+    assert second["custom_details"]["told with it"].endswith("map 4 kept: Nothing is better.")
+
+
+@pytest.mark.parametrize(
+    ("what", "seen"), [("proposed", True), ("promoted", True), ("rolled_back", True), ("kept", None)]
+)
+def test_later_changes_follow_in_the_thread_of_the_first_and_are_seen_in_the_channel_unless_nothing_changed(
+    what: Happening, seen: bool | None
+) -> None:
+    slack = slack_fake.Slack()
+    with receiving(slack) as receiver:
+        where = {"channel": slack_fake.CHANNEL, "base_url": f"{receiver.url}/api/"}
+        bot = place(Secrets(slack_fake.TOKEN), kind="slack", token_env="T", **where)
+        first = channels.deliver(bot, errand("change"), SENDER)
+        assert isinstance(first, Delivered)
+        later = news(last=change(what=what), at=NOW + timedelta(days=30))
+        assert channels.deliver(bot, Errand(later, NOW, "key", first.reference), SENDER) == first
+    [(root, message)] = slack.messages.items()
+    assert "reply_broadcast" not in message
+    [reply] = slack.threads[root]
+    assert reply.get("reply_broadcast") is seen
+    assert "2026-12-22" in json.dumps(message), "the first message is kept current"
 
 
 def test_mail_is_handed_over() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.alerting.notice import Alert, Counts, Incident, Notice, Series
+from monitor.alerting.notice import FACTS, Alert, Change, Counts, Dated, Incident, Notice, Series
 from monitor.notify import alertmanager, mail, pagerduty, slack_blocks, webhook
 from monitor.notify.wording import cut, plain, web_link, width
 from tests.notify import alertmanager_fake, pagerduty_fake, slack_fake
-from tests.notify.samples import EVIDENCE, HOSTILE, NOTICES, NOW, alert, flood, notice
+from tests.notify.samples import EVIDENCE, HOSTILE, NOTICES, NOW, alert, change, flood, news, notice
 
 ANY_TEXT = st.text(st.characters(), max_size=300) | st.text(st.sampled_from("<>&`|!*_@#:/\\\"'\n\x00\u202e😀"))
 LINKS = st.none() | ANY_TEXT | ANY_TEXT.map(lambda text: f"https://caldrift.example/{text}")
@@ -30,7 +30,31 @@ ALERTS = st.builds(
     runbook=LINKS,
     remark=st.none() | ANY_TEXT,
 )
-ANY_NOTICE = st.builds(
+CHANGES = st.builds(
+    Change,
+    what=st.sampled_from(["proposed", "promoted", "shadowed", "rolled_back", "kept"]),
+    model=ANY_TEXT,
+    signal=ANY_TEXT,
+    version=st.none() | st.integers(1, 10**6),
+    previous=st.none() | st.integers(1, 10**6),
+    by=ANY_TEXT,
+    sentence=ANY_TEXT,
+    facts=st.lists(st.tuples(ANY_TEXT, ANY_TEXT), max_size=FACTS).map(tuple),
+    report=LINKS,
+)
+ANY_NEWS = st.builds(
+    Notice,
+    kind=st.just("change"),
+    incident=st.builds(Incident, st.just("k" * 64), ANY_TEXT),
+    alerts=st.just(()),
+    counts=st.just(Counts(0, 0)),
+    group=st.lists(st.tuples(ANY_TEXT, ANY_TEXT), max_size=3).map(tuple),
+    at=st.just(NOW),
+    link=LINKS,
+    change=CHANGES,
+    earlier=st.lists(st.builds(Dated, st.just(NOW), CHANGES), max_size=8).map(tuple),
+)
+ANY_NOTICE = ANY_NEWS | st.builds(
     Notice,
     kind=st.sampled_from(["fired", "changed", "reminder", "resolved", "digest", "test"]),
     incident=st.builds(Incident, st.just("k" * 64), ANY_TEXT),
@@ -96,6 +120,16 @@ def test_alerts_that_the_notice_only_counts_are_counted_too() -> None:
     assert pagerduty.render(found, "here")["event"]["payload"]["custom_details"]["and_more"] == 4997
     assert webhook.render(found, "hook", "https://caldrift.example")["truncatedAlerts"] == 4997
     assert "... and 4,997 more" in mail.render(found)["body"]
+
+
+def test_of_many_changes_that_waited_each_channel_tells_the_latest_and_counts_the_rest() -> None:
+    found = news(*(change(sentence=f"No {place}.") for place in range(60)), last=change(sentence="The last."))
+    slack = json.dumps(slack_blocks.render(found)["root"])
+    assert ("No 55." in slack, "No 54." in slack, "and 55 before" in slack) == (True, False, True)
+    letter = mail.render(found)["body"]
+    assert ("No 10." in letter, "No 9." in letter, "... 10 more" in letter) == (True, False, True)
+    assert len(webhook.render(found, "hook", "https://caldrift.example")["change"]["earlier"]) == 60
+    assert alertmanager.render(found) == []
 
 
 def test_nothing_is_said_to_be_left_out_when_all_is_shown() -> None:

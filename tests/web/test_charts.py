@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from monitor.calibration.reading import Bin, HistogramBin, Reading, ReadingSettings, Subject
 from monitor.calibration.readout import read
 from monitor.calibration.sketch import sketch_of
-from monitor.web.charts import HEIGHT, WIDTH, confidence_histogram, reliability_diagram
+from monitor.web.charts import HEIGHT, WIDTH, confidence_histogram, diagrams_beside, reliability_diagram
 from monitor.web.svg import marker, tag
 from monitor.web.tables import Figure, data_table, figure
 from monitor.web.timeline import LimitLine, Moment, Span, ece_timeline, spark_line
@@ -108,6 +108,24 @@ def test_everything_in_the_two_charts_of_a_reading_lies_in_its_box_and_no_texts_
         assert svg.attrib["viewBox"] == f"0 0 {WIDTH:.0f} {HEIGHT:.0f}"
         assert_in_box(svg)
         assert_texts_apart(svg)
+
+
+@given(pairs, pairs)
+@settings(max_examples=20)
+def test_diagrams_beside_each_other_are_those_that_stand_alone_under_their_names(
+    before: list[tuple[float, float]], after: list[tuple[float, float]]
+) -> None:
+    sides = [reading_of(events) for events in (before, after)]
+    named = [(f"side {place}", found.bins) for place, found in enumerate(sides)]
+    svg = ET.fromstring(str(diagrams_beside([named[0], ("no labels", []), named[1]], "pair", "Two")))
+    width = float(svg.attrib["viewBox"].split()[2])
+    groups = svg.findall(f"{SVG}g")
+    assert [group.findtext(f"{SVG}text") for group in groups] == ["side 0", "side 1"]
+    for place, (group, found) in enumerate(zip(groups, sides, strict=True)):
+        (alone,) = drawings(reliability_diagram(found).picture)
+        assert list(points(group))[1:] == list(points(alone)), "but for the name"
+        assert group.attrib["transform"] == f"translate({place * (width - WIDTH):g} 0)"
+    assert width >= 2 * WIDTH
 
 
 @given(st.lists(st.one_of(st.none(), ratios), min_size=1, max_size=50), ratios, st.integers(1, 24 * 40))

@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from monitor.calibration.reading import Bin
+import pytest
+
+from monitor.alerting.notice import Change
 from monitor.web import rasters
 from monitor.web.pictures import reliability
-from tests.notify.samples import EVIDENCE, alert, notice
-from tests.web.test_rasters import pixels
-
-BINS = (Bin(0.5, 0.6, 100, 0.55, 0.5, (0.4, 0.6)), Bin(0.9, 1.0, 300, 0.95, 0.7, (0.65, 0.75)))
+from tests.notify.samples import AFTER, BEFORE, EVIDENCE, alert, change, news, notice
+from tests.web.test_rasters import ORANGE, has, pixels
 
 
 def test_the_picture_is_the_diagram_of_the_worst_alert_that_has_bins() -> None:
-    drawn = alert("fr", evidence=replace(EVIDENCE, bins=BINS))
-    milder = alert("it", evidence=replace(EVIDENCE, bins=BINS[:1]))
+    drawn = alert("fr", evidence=replace(EVIDENCE, bins=BEFORE))
+    milder = alert("it", evidence=replace(EVIDENCE, bins=BEFORE[:1]))
     found = reliability(notice(alerts=(alert("de"), drawn, milder)), 0.95)
     assert found is not None
     assert pixels(found.png).shape[1] == rasters.WIDTH
@@ -27,3 +27,43 @@ def test_the_picture_is_the_diagram_of_the_worst_alert_that_has_bins() -> None:
 def test_without_bins_there_is_no_picture() -> None:
     assert reliability(notice(), 0.95) is None
     assert reliability(notice(alerts=(alert(evidence=None),)), 0.95) is None
+
+
+def test_a_change_is_shown_before_and_after_side_by_side() -> None:
+    found = reliability(news(), 0.95)
+    assert found is not None
+    assert found.title == "Reliability of triage-v3 / stated: map 4 in force"
+    said = "before: map 3 and after: map 4; 400 labels; On 4,310 later labels"
+    assert found.described.startswith(f"Reliability of triage-v3 / stated, {said}")
+    image = pixels(found.png)
+    left, right = image[:, : image.shape[1] // 2], image[:, image.shape[1] // 2 :]
+    assert (has(left, ORANGE), has(right, ORANGE)) == (True, False), "the error was before, and is gone"
+    other = reliability(news(last=change(after=BEFORE)), 0.95)
+    assert other is not None
+    assert other.png != found.png
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (change(what="kept", version=3, previous=3), "before: map 3 and on trial, not taken;"),
+        (change(what="proposed", previous=None), "before: confidences as stated and after: map 4;"),
+        (change(what="rolled_back", version=None, previous=4), "before: map 4 and after: confidences as stated;"),
+        (change(what="kept", version=None, previous=None, after=()), ", before: confidences as stated;"),
+        (change(before=()), ", after: map 4;"),
+    ],
+)
+def test_the_picture_of_a_change_says_what_is_before_and_what_after(said: Change, shown: str) -> None:
+    found = reliability(news(last=said), 0.95)
+    assert found is not None
+    assert shown in found.described
+    one = not (said.before and said.after)
+    assert found.png[16:20] == (rasters.WIDTH if one else 2 * rasters.WIDTH).to_bytes(4), "the width of a PNG"
+
+
+def test_of_several_changes_the_last_that_has_bins_is_shown() -> None:
+    bare = change(before=(), after=())
+    found = reliability(news(change(version=2, after=AFTER), change(version=3), last=bare), 0.95)
+    assert found is not None
+    assert found.title.endswith("map 3 in force")
+    assert reliability(news(last=bare), 0.95) is None
