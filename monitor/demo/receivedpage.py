@@ -54,6 +54,7 @@ def _message(message: Message) -> dict[str, Any]:
         **found,
         "edited_at": None if message.edited_at is None else message.edited_at.isoformat(),
         "blocks": message.blocks,
+        **({"broadcast": True} if message.broadcast else {}),
         "replies": [_message(reply) for reply in message.replies],
     }
 
@@ -79,7 +80,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(mrkdwn=mrkdwn.html, clock=_clock, lasted=_lasted, texts=_texts, details=_details)
+    found.filters.update(
+        mrkdwn=mrkdwn.html, clock=_clock, lasted=_lasted, texts=_texts, fields=_fields, details=_details, facts=_facts
+    )
     return found
 
 
@@ -95,7 +98,16 @@ def _lasted(span: timedelta) -> str:
 def _texts(block: Mapping[str, Any]) -> list[Markup | str]:
     """The texts of a block: mrkdwn as HTML, anything else as it is."""
     elements = block.get("elements")
-    found = elements if isinstance(elements, list) else [block.get("text")]
+    return _shown(elements if isinstance(elements, list) else [block.get("text")])
+
+
+def _fields(block: Mapping[str, Any]) -> list[Markup | str]:
+    """The texts that a section shows side by side."""
+    fields = block.get("fields")
+    return _shown(fields if isinstance(fields, list) else [])
+
+
+def _shown(found: Sequence[object]) -> list[Markup | str]:
     texts = [each for each in found if isinstance(each, Mapping)]
     return [
         mrkdwn.html(str(each.get("text", ""))) if each.get("type") == "mrkdwn" else str(each.get("text", ""))
@@ -105,6 +117,11 @@ def _texts(block: Mapping[str, Any]) -> list[Markup | str]:
 
 def _details(payload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The alerts among an incident's details."""
-    details = payload.get("custom_details")
-    alerts = details.get("alerts") if isinstance(details, Mapping) else None
+    alerts = _facts(payload).get("alerts")
     return [each for each in alerts if isinstance(each, Mapping)] if isinstance(alerts, list) else []
+
+
+def _facts(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The details of an event, by name."""
+    details = payload.get("custom_details")
+    return details if isinstance(details, Mapping) else {}

@@ -33,7 +33,10 @@ class Picture:
 
 @dataclass(slots=True)
 class Message:
-    """A message of the bot: blocks, or a picture; only one outside a thread has replies."""
+    """A message of the bot: blocks, or a picture; only one outside a thread has replies.
+
+    `broadcast`: a reply that is shown in the channel too.
+    """
 
     ts: str
     at: datetime
@@ -42,6 +45,7 @@ class Message:
     edited_at: datetime | None = None
     picture: Picture | None = None
     replies: list["Message"] = field(default_factory=list)
+    broadcast: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class Workspace:
             self.messages[message.ts] = message
             self._forget()
         else:
+            message.broadcast = asked.get("reply_broadcast") in {True, "true", "1"}
             self._root(thread, "thread_not_found").replies.append(message)
         return {"channel": CHANNEL, "ts": message.ts, "message": {"text": message.text}}
 

@@ -84,8 +84,9 @@ def render_resolve(notice: Notice) -> dict[str, Any]:
 
 def _news(notice: Notice, source: str) -> dict[str, Any]:
     """The last change that is applied, if any is, with all that waited with it."""
-    told = next((each for each in notice.changes if each.change.is_applied), notice.changes[0])
-    change, others = told.change, [dated(each) for each in reversed(notice.changes) if each is not told]
+    changes = notice.changes
+    told = next((each for each in changes if each.change.is_applied), changes[0])
+    change, others = told.change, [dated(each) for each in reversed(changes) if each is not told]
     details = {**dict(change.facts), "why": change.sentence, "by": change.by, "told with it": "; ".join(others)}
     given = {name: value for name, value in details.items() if value}
     return render_change(change.title, told.at, source, given, notice.link, report=change.report)

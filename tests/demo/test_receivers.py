@@ -23,7 +23,7 @@ from monitor.notify.channel import Errand, Place, Secrets, Sender, deliver
 from monitor.notify.exchange import Transport
 from monitor.notify.outcome import Dead, Delivered, Outcome
 from monitor.notify.slack import Picture
-from tests.notify.samples import hostile, notice
+from tests.notify.samples import change, hostile, news, notice
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SENDER = Sender("demo", "http://127.0.0.1:8321", Transport(5.0))
@@ -226,6 +226,24 @@ def test_the_page_shows_messages_incidents_and_the_picture_in_plain_words(receiv
     assert told.alerts[0].link in shown.links
     to_pagerduty(receivers, notice("resolved"))
     assert "0 open" in Text(got(receivers, "/").decode()).text
+
+
+def test_the_page_shows_a_change_with_its_facts_and_that_what_follows_is_seen_in_the_channel(
+    receivers: Receivers,
+) -> None:
+    first = to_slack(receivers, news(), picture=PICTURE)
+    assert isinstance(first, Delivered)
+    assert isinstance(to_slack(receivers, news(last=change(what="kept")), first.reference), Delivered)
+    assert "also sent to the channel" not in Text(got(receivers, "/").decode()).text
+    assert isinstance(to_slack(receivers, news(), first.reference), Delivered)
+    assert isinstance(to_pagerduty(receivers, news()), Delivered)
+    shown = Text(got(receivers, "/").decode()).text
+    assert shown.count("9,120 fitted, 4,310 held out") == 4, "in the message, in two replies, at PagerDuty"
+    assert shown.count("also sent to the channel") == 1
+    assert "triage-v3 / stated: map 4 in force" in shown
+    assert "0 open" in shown
+    [message] = json.loads(got(receivers, "/received.json"))["slack"]
+    assert [reply.get("broadcast") for reply in message["replies"]] == [None, None, True]
 
 
 def test_nothing_that_is_received_becomes_markup_and_no_secret_is_shown(receivers: Receivers) -> None:

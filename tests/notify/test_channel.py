@@ -112,6 +112,7 @@ def test_pagerduty_is_told_of_maps_that_are_applied_and_pages_nobody() -> None:
     assert (service.open, service.pages) == ({}, 0)
     first, second = (event["payload"] for event in service.changes)
     assert first["summary"] == second["summary"] == "triage-v3 / stated: map 4 in force"
+    assert "told with it" not in first["custom_details"]
     assert second["timestamp"] == "2026-11-22T09:59:00Z", "when it was in force, not when it was told"
     assert second["custom_details"]["told with it"].endswith("map 4 kept: Nothing is better.")
 
