@@ -124,7 +124,7 @@ def _posted(client: _Client, channel: str, content: Mapping[str, Any], thread: s
         text=content["text"],
         blocks=content["blocks"],
         thread_ts=thread,
-        reply_broadcast=True if thread and content.get("broadcast") else None,
+        reply_broadcast=content.get("broadcast") or None,
         parse="none",
         link_names=False,
         unfurl_links=False,
