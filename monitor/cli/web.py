@@ -54,7 +54,7 @@ STATEMENT_SECONDS = 10.0
 
 def web_options(settings: "Settings") -> "WebOptions":
     """What the web role is told, from the settings."""
-    from monitor.config.values import windows
+    from monitor.config.values import segment_scheme, windows
     from monitor.web.options import WebOptions
 
     return WebOptions(
@@ -62,6 +62,7 @@ def web_options(settings: "Settings") -> "WebOptions":
         group_id=settings.kafka.group_id,
         labels_topic=settings.kafka.labels_topic,
         main_signal=settings.events.main_signal,
+        dimensions=segment_scheme(settings).dimensions,
         min_labels=settings.readings.min_labels,
         host=settings.web.host,
         token=settings.web.token.get_secret_value() if settings.web.token else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,10 +9,8 @@ from monitor.calibration.calibrators.lookup import Lookup
 from monitor.calibration.calibrators.served import DeclaredDimension, Stage, decode_served
 from monitor.calibration.cells import FloatArray
 from monitor.errors import BadInput
+from monitor.rolling.chosen import RawSegments, choosing
 from monitor.rolling.segments import EVENT_FIELDS, Dimension
-
-Segments = Mapping[str, str | float | bool]
-"""Raw values of a prediction by dimension, as they stand in its event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +31,15 @@ class ActiveMap:
         sources = {each.source for each in self.dimensions}
         object.__setattr__(self, "event_fields", tuple(name for name in EVENT_FIELDS if name in sources))
 
-    def apply(self, lookup: Lookup, confidence: float, segments: Segments) -> float:
+    def apply(self, lookup: Lookup, confidence: float, segments: RawSegments) -> float:
         """The calibrated value of a confidence in 0..1. Raises TypeError or ValueError for a value of no kind."""
         if not segments:
             return lookup.apply(confidence)
-        return lookup.apply(confidence, *self._chosen(segments))
+        return lookup.apply(confidence, *choosing(segments, self.dimensions))
 
-    def apply_all(self, lookup: Lookup, confidence: FloatArray, segments: Segments) -> FloatArray:
+    def apply_all(self, lookup: Lookup, confidence: FloatArray, segments: RawSegments) -> FloatArray:
         """Those of an array of confidences in 0..1 that share their segments."""
-        return lookup.apply_all(confidence, *self._chosen(segments))
-
-    def _chosen(self, segments: Segments) -> tuple[dict[str, str], dict[str, float]]:
-        """What chooses the map, and the numeric fields that a map may depend on."""
-        texts: dict[str, str] = {}
-        numbers: dict[str, float] = {}
-        for name, value in segments.items():
-            if isinstance(value, str):
-                texts[name] = value
-            elif value is True or value is False:
-                texts[name] = "true" if value else "false"
-            else:
-                numbers[name] = float(value)
-        if self.dimensions:
-            raw: dict[str, str | float] = {**texts, **numbers}
-            for dimension in self.dimensions:
-                texts.pop(dimension.source, None)
-            for dimension in self.dimensions:
-                found = dimension.value_of(raw[dimension.source]) if dimension.source in raw else None
-                if found:
-                    texts[dimension.name] = found
-        return texts, numbers
+        return lookup.apply_all(confidence, *choosing(segments, self.dimensions))
 
 
 AS_STATED: Final = ActiveMap()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, overload
 import numpy as np
 
 from monitor.calibration.calibrators.served import Stage
-from monitor.client.active import AS_STATED, ActiveMap, Segments
+from monitor.client.active import AS_STATED, ActiveMap
 from monitor.client.events import LabelEvent, PredictionEvent, encode, new_id, now
 from monitor.client.exchange import place_of
 from monitor.client.refresh import Refresher, Source
@@ -25,6 +25,7 @@ from monitor.client.stats import Counts, Stats
 from monitor.events.decoding import label_decoder, prediction_decoder
 from monitor.events.messages import SEGMENTS, SIGNALS
 from monitor.events.rules import MAIN_SIGNAL, EventRules
+from monitor.rolling.chosen import RawSegments
 
 if TYPE_CHECKING:
     from monitor.calibration.cells import FloatArray
@@ -138,7 +139,7 @@ class Client:
         self,
         confidence: float,
         *,
-        segments: Segments = NOTHING,
+        segments: RawSegments = NOTHING,
         signals: Mapping[str, float] = NOTHING,
         predicted: str | float | None = None,
         probabilities: Mapping[str, float] | None = None,
@@ -159,7 +160,7 @@ class Client:
         calibrated = None
         try:
             running = self._running or self._begun()
-            known: Segments = segments
+            known: RawSegments = segments
             if active.event_fields:
                 of_event = {"model_version": self.model_version, "predicted": predicted, "step": step}
                 wanted = {name: of_event[name] for name in active.event_fields}
@@ -236,12 +237,12 @@ class Client:
             return False
 
     @overload
-    def calibrate(self, confidence: float, segments: Segments = ...) -> float: ...
+    def calibrate(self, confidence: float, segments: RawSegments = ...) -> float: ...
 
     @overload
-    def calibrate(self, confidence: FloatArray, segments: Segments = ...) -> FloatArray: ...
+    def calibrate(self, confidence: FloatArray, segments: RawSegments = ...) -> FloatArray: ...
 
-    def calibrate(self, confidence: float | FloatArray, segments: Segments = NOTHING) -> float | FloatArray:
+    def calibrate(self, confidence: float | FloatArray, segments: RawSegments = NOTHING) -> float | FloatArray:
         """What to act on instead of a stated confidence, or of an array of them that share their segments.
 
         Without a map, or with one that is on trial, and for whatever is no number from 0 to 1, the confidence itself.
@@ -261,7 +262,7 @@ class Client:
         return confidence if calibrated is None else calibrated
 
     def decide(
-        self, confidence: float, segments: Segments = NOTHING, *, accept: float, reject: float | None = None
+        self, confidence: float, segments: RawSegments = NOTHING, *, accept: float, reject: float | None = None
     ) -> Verdict:
         """`accept` where the calibrated confidence is at least that, `reject` where it is below that, else `review`.
 
@@ -327,14 +328,14 @@ class Client:
             LOG.info("the map of %s is now version %s (%s)", self.model, found.version, found.stage)
         self._active = found
 
-    def _applied(self, active: ActiveMap, confidence: float, segments: Segments) -> float | None:
+    def _applied(self, active: ActiveMap, confidence: float, segments: RawSegments) -> float | None:
         """The calibrated value; None without a map, or for what is no number from 0 to 1."""
         if not 0 <= confidence <= 1:
             self._invalid(f"confidence must be a number from 0 to 1, got {confidence!r}")
             return None
         return None if active.lookup is None else active.apply(active.lookup, confidence, segments)
 
-    def _all_applied(self, active: ActiveMap, confidence: FloatArray, segments: Segments) -> FloatArray:
+    def _all_applied(self, active: ActiveMap, confidence: FloatArray, segments: RawSegments) -> FloatArray:
         if active.lookup is None or active.stage == "shadow" or not confidence.size:
             return confidence
         if confidence.min() >= 0 and confidence.max() <= 1:

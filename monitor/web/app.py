@@ -15,7 +15,15 @@ from starlette.exceptions import HTTPException
 
 from monitor.errors import BadInput, Refused, Unavailable
 from monitor.postgres.pages import schema_revision
-from monitor.web import alertapi, alertroutes, api, exposition, pages, recalibrationroutes
+from monitor.web import (
+    alertapi,
+    alertroutes,
+    api,
+    calibratorapi,
+    exposition,
+    pages,
+    recalibrationroutes,
+)
 from monitor.web.alertpage import UnknownAlertError
 from monitor.web.connections import Connections
 from monitor.web.guard import Guard, local_path, session_cookie
@@ -42,6 +50,7 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     app.include_router(recalibrationroutes.router(connections, layout, options))
     app.include_router(api.router(connections, options))
     app.include_router(alertapi.router(connections))
+    app.include_router(calibratorapi.router(connections, options))
     app.include_router(exposition.router(connections, options))
     app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
     _add_probes(app, connections, revision)

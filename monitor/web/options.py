@@ -7,22 +7,24 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from monitor.errors import BadSettings
+from monitor.rolling.segments import Dimension
 
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
     """Where to listen, whom to answer, and what the pages are about.
 
-    `windows` are the names of the rolling windows, shortest first; a reading of fewer than `min_labels` labels is not
-    judged. Without a `token` whoever reaches the port may read; a listener beyond this machine therefore needs a token
-    or `open`. Who has the `operator_token` may also change things; without one only a browser on this machine may, and
-    only where there is no `token` either.
+    `windows` are the names of the rolling windows, shortest first; `dimensions` are the declared ones; a reading of
+    fewer than `min_labels` labels is not judged. Without a `token` whoever reaches the port may read; a listener beyond
+    this machine therefore needs a token or `open`. Who has the `operator_token` may also change things; without one
+    only a browser on this machine may, and only where there is no `token` either.
     """
 
     windows: tuple[str, ...]
     group_id: str = "caldrift"
     labels_topic: str = "labels"
     main_signal: str = "confidence"
+    dimensions: tuple[Dimension, ...] = ()
     min_labels: int = 100
     host: str = "127.0.0.1"
     token: str | None = field(default=None, repr=False)

@@ -7,11 +7,12 @@ from typing import Final, Literal
 import msgspec
 
 from monitor.calibration.calibrators.artefact import Calibrator, decode, fingerprint_of
-from monitor.errors import BadInput
+from monitor.errors import BadInput, Refused
 
 Stage = Literal["active", "shadow"]
 """Whether the calibrated value is to be acted on, or only to be logged beside the stated one."""
 
+SCHEMA: Final = 1
 NO_CALIBRATOR: Final = msgspec.Raw(b"null")
 
 
@@ -30,6 +31,7 @@ class DeclaredDimension(msgspec.Struct, frozen=True, kw_only=True):
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """The map in force for one model and signal. Without a calibrator, confidences are taken as stated."""
 
+    schema: int = SCHEMA
     model: str
     signal: str
     version: int | None
@@ -37,8 +39,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     promoted_at: datetime
     dimensions: tuple[DeclaredDimension, ...] = ()
-    calibrator: msgspec.Raw = NO_CALIBRATOR
-    """The artefact as it is stored, or null."""
+    calibrator: msgspec.Raw
+    """The artefact as it is stored, or NO_CALIBRATOR."""
 
 
 def encode_served(served: Served) -> bytes:
@@ -60,6 +62,8 @@ def decode_served(body: bytes) -> tuple[Served, Calibrator | None]:
         served = msgspec.json.decode(body, type=Served)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not a map in force: {error}", "calibrator") from error
+    if served.schema != SCHEMA:
+        raise Refused(f"an answer of schema {served.schema}, but this caldrift reads {SCHEMA}: use a newer client")
     raw = bytes(served.calibrator)
     if raw == NO_CALIBRATOR:
         return served, None
