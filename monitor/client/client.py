@@ -20,7 +20,7 @@ from monitor.client.active import AS_STATED, ActiveMap
 from monitor.client.events import LabelEvent, PredictionEvent, encode, new_id, now
 from monitor.client.exchange import place_of
 from monitor.client.refresh import Refresher, Source
-from monitor.client.sender import Event, Sender
+from monitor.client.sender import Event, Sender, address_of
 from monitor.client.stats import Counts, Stats
 from monitor.events.decoding import label_decoder, prediction_decoder
 from monitor.events.messages import SEGMENTS, SIGNALS
@@ -127,7 +127,10 @@ class Client:
         self._source = server and Source(
             place_of(server, model, signal), model, signal, token, refresh_seconds, timeout_seconds
         )
-        self._kafka = bootstrap_servers and {"bootstrap_servers": bootstrap_servers, **kafka}
+        named = bootstrap_servers.split(",") if isinstance(bootstrap_servers, str) else list(bootstrap_servers or ())
+        for each in named:
+            address_of(each)
+        self._kafka = named and {"bootstrap_servers": named, **kafka}
         self._buffer_bytes = buffer_bytes
         self._active: ActiveMap = AS_STATED
         self._running: _Running | None = None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import atexit
 import logging
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from monitor.client.events import now
 from monitor.client.stats import Count, Counts
-from monitor.errors import BadInput
+from monitor.errors import BadInput, Unavailable
 from monitor.events.decoding import LabelDecoder, PredictionDecoder, decode_label, decode_prediction
 
 LOG: Final = logging.getLogger("caldrift.client")
@@ -28,6 +29,8 @@ TURN: Final = 16
 """Events after which the thread lets others run."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LONGEST_RETRY_SECONDS: Final = 15.0
+KAFKA_PORT: Final = 9092
+"""Of a broker that is named without one."""
 BLOCK_MS: Final = 2_000
 DELIVERY_MS: Final = 900_000
 """For so long an event may wait for its broker; the buffer bounds how many do."""
@@ -55,11 +58,12 @@ class Sender:
         self._closing = threading.Event()
         self._producer: Any = None
         self._waiting: deque[tuple[Any, Event]] = deque()
-        self._told = set[str]()
+        self._told, self._refusals = set[str](), set[str]()
         self._thread = threading.Thread(target=self._run, name="caldrift-sender", daemon=True)
 
     def start(self) -> None:
         """Begin to send; what is in the buffer when the interpreter ends gets two seconds."""
+        atexit.register(self._at_exit)
         self._thread.start()
 
     def offer(self, event: Event) -> bool:
@@ -141,15 +145,17 @@ class Sender:
             _check(event)
         except BadInput as failure:
             self._done(event, "refused")
-            self._warn(failure.reason, "an event was not sent: %s", failure)
+            if failure.reason not in self._refusals:
+                self._refusals.add(failure.reason)
+                LOG.warning("an event was not sent: %s", failure)
             return
         wait = FIRST_RETRY_SECONDS
-        while not self._handed_over(event):
-            if self._until is not None and time.monotonic() >= self._until:
-                self._done(event, "lost")
+        while self._until is None or time.monotonic() < self._until:
+            if self._handed_over(event):
                 return
             self._closing.wait(wait) if self._until is None else time.sleep(0.05)
             wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+        self._done(event, "lost")
 
     def _handed_over(self, event: Event) -> bool:
         """Whether the producer took the event, or never will; False when another attempt makes sense."""
@@ -158,6 +164,9 @@ class Sender:
         try:
             producer = self._connected()
             future = producer.send(event.topic, key=event.key, value=event.body)
+        except Unavailable as failure:
+            self._fail(failure)
+            return False
         except KafkaError as failure:
             self._fail(failure)
             if self._producer is None or failure.retriable:
@@ -176,6 +185,7 @@ class Sender:
         if self._producer is None:
             from kafka import KafkaProducer  # noqa: PLC0415
 
+            _reach(self._options)
             self._producer = KafkaProducer(
                 **{
                     "client_id": "caldrift-client",
@@ -188,7 +198,8 @@ class Sender:
                     **self._options,
                 }
             )
-            # The last to register is the first to be called: events still here go out before the producer ends.
+            # The last to register is the first to be called: what is still here goes out before the producer ends.
+            atexit.unregister(self._at_exit)
             atexit.register(self._at_exit)
         return self._producer
 
@@ -221,7 +232,7 @@ class Sender:
         self._counts.add(how)
 
     def _fail(self, failure: BaseException) -> None:
-        words = f"Kafka: {type(failure).__name__}: {failure}"
+        words = f"Kafka: {failure}"
         self._counts.failed(words)
         self._warn(type(failure).__name__, "events wait for the broker: %s", words)
 
@@ -234,6 +245,30 @@ class Sender:
 
 _PARENTS: Final[list[object]] = []
 """Producers of the process that this one was forked from: kept, since their end would close what is not ours."""
+
+
+def _reach(options: Mapping[str, object]) -> None:
+    """Raises Unavailable where no broker listens: a producer that is made in vain fills the log, and leaves open files.
+
+    Brokers behind a proxy are left to the producer.
+    """
+    if options.get("socks5_proxy") or options.get("proxy_url"):
+        return
+    servers = cast(Sequence[str], options["bootstrap_servers"])
+    for address in map(address_of, servers):
+        with suppress(OSError), socket.create_connection(address, BLOCK_MS / 1000):
+            return
+    raise Unavailable(f"no broker listens at {','.join(servers)}")
+
+
+def address_of(server: str) -> tuple[str, int]:
+    """Host and port of a broker. Raises ValueError when the text names none."""
+    host, colon, port = server.strip().rpartition(":")
+    if not colon or server.strip().endswith("]"):
+        host, port = server.strip(), str(KAFKA_PORT)
+    if not host or not port.isdecimal():
+        raise ValueError(f"bootstrap_servers must be HOST:PORT, got {server!r}")
+    return host.strip("[]"), int(port)
 
 
 def _size(event: Event) -> int:

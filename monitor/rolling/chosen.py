@@ -11,8 +11,8 @@ RawSegments = Mapping[str, str | float | bool]
 def choosing(segments: RawSegments, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], dict[str, float]]:
     """The segment of a prediction, and its numeric fields. `dimensions` are the declared ones.
 
-    As in the store, a field that a declared dimension reads is no dimension of its own. Raises TypeError or ValueError
-    for a value that is neither text nor a number, true or false.
+    As in the store, neither the name of a declared dimension nor the field that it reads is one of its own. Raises
+    TypeError or ValueError for a value that is neither text nor a number, true or false.
     """
     texts: dict[str, str] = {}
     numbers: dict[str, float] = {}
@@ -28,6 +28,7 @@ def choosing(segments: RawSegments, dimensions: Sequence[Dimension]) -> tuple[di
     raw: dict[str, str | float] = {**texts, **numbers}
     for dimension in dimensions:
         texts.pop(dimension.source, None)
+        texts.pop(dimension.name, None)
     for dimension in dimensions:
         found = dimension.value_of(raw[dimension.source]) if dimension.source in raw else None
         if found:

@@ -65,7 +65,7 @@ def decode_served(body: bytes) -> tuple[Served, Calibrator | None]:
     if served.schema != SCHEMA:
         raise Refused(f"an answer of schema {served.schema}, but this caldrift reads {SCHEMA}: use a newer client")
     raw = bytes(served.calibrator)
-    if raw == NO_CALIBRATOR:
+    if raw == bytes(NO_CALIBRATOR):
         return served, None
     calibrator = decode(raw)
     if served.version is None or fingerprint_of(raw) != served.fingerprint:
