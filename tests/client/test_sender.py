@@ -273,3 +273,20 @@ def test_a_client_without_servers_only_decides() -> None:
     assert client.flush()
     assert not client.wait_until_ready(0.1)
     client.close()
+
+
+def test_the_ten_lines_of_the_page_work(server: Receiver, broker: str, topics: Topics) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    code = code.replace("http://127.0.0.1:8321", server.url).replace(
+        '"localhost:9092"', f'"{broker}", predictions_topic="{topics.predictions}", labels_topic="{topics.labels}"'
+    )
+    names: dict[str, Any] = {}
+    exec(code, names)
+    with names["client"] as client:
+        assert names["answer"]("4711") == ("refund", True)
+        names["truth"]("4711", "refund")
+        assert client.flush()
+    assert [each.prediction_id for each in predictions(broker, topics, 1)] == ["4711"]
+    assert [each.text for each in labels(broker, topics, 1)] == ["refund"]
