@@ -65,7 +65,7 @@ class Refresher:
             self._stop.wait(wait * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
 
     def _refresh(self) -> bool:
-        """Ask once. Whatever goes wrong, the map in force stays."""
+        """Ask once. Whatever goes wrong, the map in force stays, and the next answer is asked for whole."""
         source = self._source
         self._asked += 1
         etag = self._etag if self._asked % AFRESH else None
@@ -82,6 +82,7 @@ class Refresher:
             self._counts.refreshed()
             self.answered.set()
             return True
+        self._etag = None
         self._counts.add("refresh_failures")
         self._counts.failed(words)
         if words != self._told:

@@ -149,6 +149,10 @@ class Sender:
                 self._refusals.add(failure.reason)
                 LOG.warning("an event was not sent: %s", failure)
             return
+        except Exception as failure:  # noqa: BLE001 - a thread that dies would lose every later event
+            self._done(event, "lost")
+            self._fail(failure)
+            return
         wait = FIRST_RETRY_SECONDS
         while self._until is None or time.monotonic() < self._until:
             if self._handed_over(event):
@@ -171,7 +175,7 @@ class Sender:
             self._fail(failure)
             if self._producer is None or failure.retriable:
                 return False
-        except Exception as failure:  # noqa: BLE001 - a thread that dies would lose every later event
+        except Exception as failure:  # noqa: BLE001 - as above
             self._fail(failure)
             if self._producer is None:
                 return False

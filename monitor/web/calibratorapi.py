@@ -86,22 +86,21 @@ def _add_in_force(routes: APIRouter, connections: Connections, options: WebOptio
         """
         promotion = _promotion(connections, model, signal or options.main_signal)
         stored = promotion.calibrator
-        body = encode_served(
-            Served(
-                model=model,
-                signal=promotion.signal,
-                version=promotion.version,
-                fingerprint=None if stored is None else stored.fingerprint,
-                stage=promotion.stage,
-                promoted_at=promotion.at,
-                dimensions=declared,
-                calibrator=NO_CALIBRATOR if stored is None else msgspec.Raw(stored.body.encode()),
-            )
-        )
-        headers = {**REVALIDATE, "ETag": etag_of(promotion.number, body)}
+        fingerprint = None if stored is None else stored.fingerprint
+        headers = {**REVALIDATE, "ETag": etag_of(promotion.number, fingerprint, declared)}
         if _is_named(headers["ETag"], request.headers.get("If-None-Match", "")):
             return Response(None, 304, headers)
-        return Response(body, media_type=JSON, headers=headers)
+        served = Served(
+            model=model,
+            signal=promotion.signal,
+            version=promotion.version,
+            fingerprint=fingerprint,
+            stage=promotion.stage,
+            promoted_at=promotion.at,
+            dimensions=declared,
+            calibrator=NO_CALIBRATOR if stored is None else msgspec.Raw(stored.body.encode()),
+        )
+        return Response(encode_served(served), media_type=JSON, headers=headers)
 
 
 def _add_calibrate(routes: APIRouter, connections: Connections, options: WebOptions) -> None:

@@ -40,6 +40,13 @@ def test_the_tag_holds_until_the_next_promotion_even_of_the_same_map(database: s
     assert (later.status_code, later.json()["stage"], later.json()["version"]) == (200, "shadow", 2)
 
 
+def test_the_tag_changes_with_the_declared_dimensions(database: str, empty_pages: httpx.Client) -> None:
+    promoted(database, artefact())
+    tag = empty_pages.get(PATH).headers["etag"]
+    with client_of(database, replace(OPTIONS, dimensions=(Dimension("lang", "length", (10.0,)),))) as client:
+        assert client.get(PATH, headers={"If-None-Match": tag}).status_code == 200
+
+
 def test_after_a_roll_back_to_what_is_stated_there_is_no_map(database: str, empty_pages: httpx.Client) -> None:
     promoted(database, artefact())
     promoted(database, None)

@@ -1,5 +1,6 @@
 """What a server tells its clients about the map in force: one JSON document, and the tag that changes when it does."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, Literal
@@ -48,9 +49,13 @@ def encode_served(served: Served) -> bytes:
     return msgspec.json.encode(served)
 
 
-def etag_of(number: int, body: bytes) -> str:
-    """The strong tag of a document: the number of the promotion, and a digest of every byte."""
-    return f'"{number}-{blake2b(body, digest_size=12).hexdigest()}"'
+def etag_of(number: int, fingerprint: str | None, dimensions: Sequence[DeclaredDimension]) -> str:
+    """The strong tag of a document, by all that changes it: the number of the promotion, the artefact, the dimensions.
+
+    Known without the document, which may be large.
+    """
+    parts = msgspec.json.encode((SCHEMA, fingerprint, dimensions))
+    return f'"{number}-{blake2b(parts, digest_size=12).hexdigest()}"'
 
 
 def decode_served(body: bytes) -> tuple[Served, Calibrator | None]:
