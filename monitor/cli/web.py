@@ -27,8 +27,12 @@ def web(
     ] = None,
 ) -> None:
     """Serve the pages, the API and /metrics, and nothing else, until Ctrl-C."""
+    from monitor.config.connections import kafka_access
+    from monitor.config.values import event_rules
+    from monitor.kafka.outlet import Outlet
     from monitor.postgres.database import connect
     from monitor.postgres.migration import head
+    from monitor.review.corrections import message_of
     from monitor.web.app import create_app
     from monitor.web.connections import Connections
     from monitor.web.pulse import beating
@@ -41,11 +45,13 @@ def web(
     options = web_options(settings)
     dsn = settings.postgres.dsn
     connections = Connections(lambda: connect(dsn, "caldrift web", statement_timeout_seconds=STATEMENT_SECONDS))
-    app = create_app(options, connections, head())
+    rules, outlet = event_rules(settings), Outlet(kafka_access(settings), settings.kafka.labels_topic)
+    app = create_app(options, connections, head(), lambda label, model: outlet.send(*message_of(label, model, rules)))
     stop = stop_event(supervised=supervised)
     with beating(lambda: connect(dsn, "caldrift web pulse"), f"{options.host}:{settings.web.port}"):
         status = serve(app, options.host, settings.web.port, stop, descriptor)
     connections.close()
+    outlet.close()
     raise typer.Exit(status)
 
 
@@ -70,4 +76,7 @@ def web_options(settings: "Settings") -> "WebOptions":
         open=settings.web.open,
         allowed_hosts=settings.web.allowed_hosts,
         max_metric_series=settings.web.max_metric_series,
+        queue_size=settings.review.queue_size,
+        control_share=settings.review.control_share,
+        spot_check_share=settings.review.spot_check_share,
     )

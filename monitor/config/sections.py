@@ -450,6 +450,29 @@ class WebSection(Section):
     )
 
 
+class ReviewSection(Section):
+    """Review by people: confident errors, spot checks."""
+
+    queue_size: Count = Field(
+        default=100,
+        ge=1,
+        le=1_000,
+        description="Most confident errors that one search puts in the queue.",
+    )
+    control_share: Number = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="Part of that queue that is drawn at random from all answers, and marked only once answered.",
+    )
+    spot_check_share: Number = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Share of all predictions that a draw puts in the queue of spot checks, in expectation.",
+    )
+
+
 class AlertsSection(Section):
     """Alerts: alerts.yaml says what matters, and whom to tell."""
 
@@ -486,5 +509,6 @@ class Settings(Section):
     drift: DriftSection = Field(default=DriftSection(), description="Detectors of drift.")
     alerts: AlertsSection = Field(default=AlertsSection(), description="Alerts.")
     recalibration: RecalibrationSection = Field(default=RecalibrationSection(), description="Recalibration.")
+    review: ReviewSection = Field(default=ReviewSection(), description="Review by people.")
     web: WebSection = Field(default=WebSection(), description="Pages.")
     clock: ClockSection = Field(default=ClockSection(), description="Clock.")

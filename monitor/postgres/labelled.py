@@ -1,4 +1,4 @@
-"""Labelled predictions of one model, read from `pair` itself: the confidently wrong, a random sample, counts by value.
+"""Labelled predictions of one model, read from `pair` itself: the confidently wrong, and a random sample.
 
 `pair` has no index but its id, which keeps joining cheap, so each of these reads the whole table once; they run when a
 person asks for them, and what they find is kept in tables of its own.
@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from monitor.events.messages import LabelKind
 from monitor.postgres.database import Connection
 from monitor.review.candidates import Candidate
-from monitor.review.matrix import BANDS, Count
+from monitor.rolling.segments import INTERVAL
 
 CALIBRATED: Final = "calibrated"
 """The signal of a recalibrated confidence: where a prediction has one it is ranked by that."""
@@ -33,15 +33,18 @@ OUTCOME: Final = f"""CASE p.label_kind
     END"""
 """The outcome of the answer under its label, as `monitor.rolling.outcomes.outcomes` has it; NULL without one."""
 
-_CONFIDENCE: Final = """CASE WHEN %(signal)s::text IS NULL
+_CONFIDENCE: Final = f"""CASE WHEN p.label_kind = {LabelKind.VALUE:d}
+        THEN CASE WHEN coalesce(%(signal)s, '{INTERVAL}') = '{INTERVAL}' THEN p.interval[3] END
+    WHEN %(signal)s::text IS NULL
         THEN coalesce(p.signals[array_position(s.signals, %(calibrated)s)], p.confidence)
     WHEN %(signal)s = %(main)s THEN p.confidence
     ELSE p.signals[array_position(s.signals, %(signal)s)] END"""
+"""No confidence is compared with what it does not speak of: a true number says whether the interval held."""
 
 _LABELLED: Final = f"""
 SELECT p.id AS prediction, p.predicted_at, {_CONFIDENCE} AS confidence, {OUTCOME} AS outcome, s.segments,
     p.label_kind, {ANSWER} AS predicted, p.label_text, p.reference,
-    CASE WHEN %(signal)s::text IS NOT NULL THEN %(signal)s
+    CASE WHEN %(signal)s::text IS NOT NULL THEN %(signal)s WHEN p.label_kind = {LabelKind.VALUE:d} THEN '{INTERVAL}'
         WHEN p.signals[array_position(s.signals, %(calibrated)s)] IS NOT NULL THEN %(calibrated)s
         ELSE %(main)s END AS signal
 FROM pair AS p JOIN segment_set AS s ON s.id = p.segment_set
@@ -55,7 +58,8 @@ WHERE p.segment_set = ANY (%(sets)s) AND p.label_kind > 0 AND p.predicted_at >= 
 class Selection:
     """Which predictions: of a model, made since..until (not included), in a segment ({} takes all).
 
-    `signal` None: by the calibrated confidence where there is one, else by the main signal's.
+    `signal` None: by the calibrated confidence where there is one, else by the main signal's; where the label is a true
+    number, by the level of the interval.
     """
 
     model: str
@@ -82,29 +86,6 @@ def random_answers(connection: Connection, selection: Selection, limit: int) -> 
         ORDER BY md5('control ' || prediction), prediction LIMIT %(limit)s
     """
     return _candidates(connection, statement, {**_parameters(connection, selection), "limit": limit})
-
-
-def counts_by_value(connection: Connection, selection: Selection, dimension: str) -> list[Count]:
-    """How many labelled answers, and how many right, of each value of the dimension in each band of confidence."""
-    statement = f"""
-        SELECT coalesce(l.segments ->> %(dimension)s, '') AS value,
-            width_bucket(l.confidence, %(bands)s::float8[]) - 1 AS band,
-            count(*)::int AS n, sum(l.outcome) AS right, sum(l.confidence) AS confidence
-        FROM ({_LABELLED}) AS l WHERE confidence IS NOT NULL AND outcome IS NOT NULL
-        GROUP BY 1, 2 ORDER BY 1, 2
-    """
-    parameters = {**_parameters(connection, selection), "dimension": dimension, "bands": list(BANDS)}
-    with connection.cursor(row_factory=class_row(Count)) as cursor:
-        return cursor.execute(statement.encode(), parameters).fetchall()
-
-
-def dimensions(connection: Connection, model: str) -> list[str]:
-    """Names of the dimensions that predictions of the model have."""
-    rows = connection.execute(
-        "SELECT DISTINCT d.name FROM segment_set, jsonb_object_keys(segments) AS d (name) WHERE model = %s ORDER BY 1",
-        (model,),
-    ).fetchall()
-    return [str(name) for (name,) in rows]
 
 
 def segment_sets(connection: Connection, model: str, segment: Mapping[str, str]) -> list[int]:

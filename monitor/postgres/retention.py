@@ -10,7 +10,7 @@ from typing import Final
 
 import psycopg
 
-from monitor.postgres import history, partitions
+from monitor.postgres import history, partitions, reviews
 from monitor.postgres.database import Connection
 from monitor.postgres.installation import read_installation
 from monitor.postgres.tables import HASHED
@@ -81,6 +81,7 @@ def run(connection: Connection, now: datetime, horizons: Horizons, *, steps: int
     again while the result is not `finished`. Every step may be repeated.
     """
     floor_at = raise_floor(connection, next_floor(read_floor(connection), now, horizons.pair))
+    reviews.forget_gone(connection, floor_at)
     pairs = added = dropped = 0
     if read_installation(connection).ids == HASHED:
         pairs, finished = _delete_pairs(connection, floor_at, steps)

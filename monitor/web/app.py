@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
@@ -13,7 +16,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from monitor.errors import BadInput, Refused, Unavailable
+from monitor.errors import BadInput, CaldriftError, Refused, Unavailable
 from monitor.postgres.pages import schema_revision
 from monitor.web import (
     alertapi,
@@ -23,12 +26,15 @@ from monitor.web import (
     exposition,
     pages,
     recalibrationroutes,
+    reviewroutes,
 )
 from monitor.web.alertpage import UnknownAlertError
+from monitor.web.answering import Tell
 from monitor.web.connections import Connections
 from monitor.web.guard import Guard, local_path, session_cookie
 from monitor.web.layout import VERSION, Layout
 from monitor.web.options import WebOptions, check
+from monitor.web.reviewpage import UnknownModelError
 from monitor.web.seriespage import UnknownSeriesError
 from monitor.web.visitors import COOKIE, Gate
 
@@ -37,8 +43,10 @@ RETRY_SECONDS = 5
 LARGEST_FORM = 4096
 
 
-def create_app(options: WebOptions, connections: Connections, revision: str) -> FastAPI:
-    """The application. `revision` is that of the schema which this version needs, for /readyz.
+def create_app(
+    options: WebOptions, connections: Connections, revision: str, tell: Tell = reviewroutes.untold
+) -> FastAPI:
+    """The application. `revision` is that of the schema which this version needs, for /readyz; `tell` sends labels.
 
     Raises BadSettings when the options would open it to other machines without a token.
     """
@@ -48,6 +56,7 @@ def create_app(options: WebOptions, connections: Connections, revision: str) -> 
     app.include_router(pages.router(connections, layout, options))
     app.include_router(alertroutes.router(connections, layout, options))
     app.include_router(recalibrationroutes.router(connections, layout, options))
+    app.include_router(reviewroutes.router(connections, layout, options, tell))
     app.include_router(api.router(connections, options))
     app.include_router(alertapi.router(connections))
     app.include_router(calibratorapi.router(connections, options))
@@ -125,6 +134,20 @@ async def _small_body(request: Request) -> bytes:
     return body
 
 
+UNKNOWN: Final = (
+    (UnknownSeriesError, "No such series", "The overview lists the series that there are."),
+    (UnknownAlertError, "No such alert", "The page of alerts lists those that there are."),
+    (UnknownModelError, "No such model", "The page of reviews lists those that there are."),
+)
+"""What an address may name that is not there: the failure, its words, and where to look instead."""
+
+
+def _add_unknown(app: FastAPI, kind: type[CaldriftError], say: Callable[..., Response]) -> None:
+    @app.exception_handler(kind)
+    def unknown(request: Request, failure: CaldriftError) -> Response:
+        return say(request, text=str(failure))
+
+
 def _add_failures(app: FastAPI, layout: Layout) -> None:
     """Every failure is said in words: to people as a page, to programs as JSON."""
 
@@ -144,13 +167,8 @@ def _add_failures(app: FastAPI, layout: Layout) -> None:
         text = "The pages show what the database holds, and it cannot be read now."
         return say(request, "The database does not answer", text, 503, then=then, retry=RETRY_SECONDS)
 
-    @app.exception_handler(UnknownSeriesError)
-    def unknown(request: Request, failure: UnknownSeriesError) -> Response:
-        return say(request, "No such series", str(failure), 404, then="The overview lists the series that there are.")
-
-    @app.exception_handler(UnknownAlertError)
-    def no_alert(request: Request, failure: UnknownAlertError) -> Response:
-        return say(request, "No such alert", str(failure), 404, then="The page of alerts lists those that there are.")
+    for kind, title, then in UNKNOWN:
+        _add_unknown(app, kind, partial(say, title=title, status=404, then=then))
 
     @app.exception_handler(Refused)
     def unreadable(request: Request, failure: Refused) -> Response:

@@ -32,6 +32,9 @@ class WebOptions:
     open: bool = False
     allowed_hosts: tuple[str, ...] = ()
     max_metric_series: int = 200
+    queue_size: int = 100
+    control_share: float = 0.1
+    spot_check_share: float = 0.1
     evaluate_every: timedelta = timedelta(minutes=5)
     refresh_seconds: int = 5
 

@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from monitor.errors import BadInput
 from monitor.events.messages import LabelKind
@@ -13,13 +14,14 @@ from monitor.postgres.labelled import (
     ANSWER,
     Selection,
     confident_errors,
-    counts_by_value,
-    dimensions,
     random_answers,
 )
+from monitor.postgres.matrices import counts_by_value, dimensions
 from monitor.postgres.reviews import Answer, Item
 from monitor.review.candidates import chance_of, distinct
-from tests.postgres.traffic import NOW, ingest
+from monitor.review.matrix import BANDS
+from tests.postgres import traffic
+from tests.postgres.traffic import NOW, evaluate, ingest
 
 SINCE = NOW - timedelta(days=30)
 UNTIL = NOW + timedelta(days=1)
@@ -74,7 +76,8 @@ def labelled(connection: Connection, selection: Selection) -> dict[object, tuple
             and row["source"] != "complaint"
             and right is not None
         ):
-            found[row["id"]] = (float(row["confidence"]), right)
+            of_interval = row["label_kind"] == LabelKind.VALUE
+            found[row["id"]] = (row["interval"][2] if of_interval else row["confidence"], right)
     return found
 
 
@@ -109,19 +112,32 @@ def test_a_calibrated_confidence_goes_before_the_stated_one_and_a_signal_that_is
     filled.execute("UPDATE segment_set SET signals = '{calibrated}' WHERE signals = '{logprob}'")
     again = {each.prediction: each for each in confident_errors(filled, ALL, 10_000)}
     moved = {each.prediction: each.confidence for each in again.values() if each.signal == "calibrated"}
+    assert {each.signal for each in plain.values()} == {"confidence", "interval"}
     assert moved == {each.prediction: each.confidence for each in named}
-    assert {each.signal for each in again.values()} == {"calibrated", "confidence"}
+    assert {each.signal for each in again.values()} == {"calibrated", "confidence", "interval"}
 
 
-def test_the_matrix_counts_every_labelled_answer_once(filled: Connection) -> None:
-    every = labelled(filled, ALL)
-    counts = counts_by_value(filled, ALL, "lang")
-    assert {each.value for each in counts} == {"de", "en"}
-    assert sum(each.n for each in counts) == len(every)
-    assert sum(each.right for each in counts) == pytest.approx(sum(right for _, right in every.values()))
-    sure = sum(confidence >= 0.95 for confidence, _ in every.values())
-    assert sum(each.n for each in counts if each.band == 5) == sure
-    assert dimensions(filled, "a") == ["lang"]
+def test_the_matrix_counts_every_labelled_answer_once(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = traffic.some_prediction
+    plain = {"interval": None, "level_is_confidence": False}
+    monkeypatch.setattr(traffic, "some_prediction", lambda *given: structs.replace(made(*given), **plain))
+    ingest(connection, random.Random(6), 600)
+    filled, every = connection, labelled(connection, ALL)
+    value = dict(
+        filled.execute("SELECT p.id, segments ->> 'lang' FROM pair p JOIN segment_set s ON s.id = segment_set")
+    )
+    evaluate(filled)
+    counts = counts_by_value(filled, "a", "confidence", "all", "lang")
+    assert dimensions(filled, "a", "confidence") == ["lang"]
+    for lang in ("de", "en"):
+        mine = [pair for number, pair in every.items() if value[number] == lang]
+        for band, low in enumerate(BANDS):
+            high = BANDS[band + 1] if band + 1 < len(BANDS) else 2
+            inside = [(confidence, right) for confidence, right in mine if low <= confidence < high]
+            found = [each for each in counts if (each.value, each.band) == (lang, band)]
+            assert sum(each.n for each in found) == len(inside)
+            assert sum(each.right for each in found) == pytest.approx(sum(right for _, right in inside))
+            assert sum(each.confidence for each in found) == pytest.approx(sum(c for c, _ in inside))
 
 
 def find(connection: Connection, limit: int = 30) -> int:

@@ -10,9 +10,11 @@ import pytest
 from monitor.calibration.reading import Reading
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.migration import head
+from monitor.web.answering import Tell
 from monitor.web.app import create_app
 from monitor.web.connections import Connections
 from monitor.web.options import WebOptions
+from monitor.web.reviewroutes import untold
 from monitor.web.server import listen, serve_on
 from tests import embedded
 from tests.web.seeding import seeded
@@ -21,10 +23,12 @@ OPTIONS = WebOptions(windows=("1d", "7d", "all"), main_signal="confidence", min_
 
 
 @contextmanager
-def served(make_connection: Callable[[], Connection], options: WebOptions = OPTIONS) -> Iterator[str]:
+def served(
+    make_connection: Callable[[], Connection], options: WebOptions = OPTIONS, tell: Tell = untold
+) -> Iterator[str]:
     """The address of the application, served as `caldrift web` does."""
     connections = Connections(make_connection)
-    app = create_app(options, connections, head())
+    app = create_app(options, connections, head(), tell)
     listener, stop = listen("127.0.0.1", 0), threading.Event()
     thread = threading.Thread(target=serve_on, args=(app, listener, stop))
     thread.start()
@@ -37,10 +41,10 @@ def served(make_connection: Callable[[], Connection], options: WebOptions = OPTI
 
 
 @contextmanager
-def client_of(dsn: str, options: WebOptions = OPTIONS) -> Iterator[httpx.Client]:
+def client_of(dsn: str, options: WebOptions = OPTIONS, tell: Tell = untold) -> Iterator[httpx.Client]:
     """A client of the application on the database of the DSN."""
     with (
-        served(lambda: connect(dsn, "caldrift web", statement_timeout_seconds=10), options) as address,
+        served(lambda: connect(dsn, "caldrift web", statement_timeout_seconds=10), options, tell) as address,
         httpx.Client(base_url=address, timeout=30) as client,
     ):
         yield client
