@@ -374,6 +374,21 @@ HEARTBEAT_AT = Family(
     "When the channel last took a sign of life.",
 )
 
+REVIEW_WAITING = Family(
+    "caldrift_review_waiting_items",
+    "gauge",
+    "predictions",
+    ("model", "queue"),
+    "Predictions that wait for somebody to look at them, by queue: errors, spot_check; at most 10,000 are counted.",
+)
+REVIEW_ANSWERS = Family(
+    "caldrift_review_answers_total",
+    "counter",
+    "answers",
+    ("model", "queue", "reason", "drawn"),
+    "Answers of reviewers; drawn: how they were chosen, by confidence or at random.",
+)
+
 FAMILIES: Final = (
     BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
     NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED, PREDICTED,
@@ -382,6 +397,7 @@ FAMILIES: Final = (
     RULES_INFO, RULES_AT, RULES_REFUSED, RULE_JUDGED, RULE_INSUFFICIENT, RULE_FAILED, RULE_AT, ALERTS, HUSHED,
     INCIDENTS, SILENCES, NOTICES_WAITING, NOTICES_OLDEST, NOTICES_TOLD, NOTICES_DEAD, CHANNEL_FAILURES, CHANNEL_STATE,
     CHANNEL_TOLD_AT, HEARTBEAT_AT,
+    REVIEW_WAITING, REVIEW_ANSWERS,
 )  # fmt: skip
 
 

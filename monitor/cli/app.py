@@ -31,6 +31,7 @@ from monitor.cli import (
     reading,
     recalibrate,
     replay,
+    review,
     rules,
     run,
     series,
@@ -77,6 +78,7 @@ outbox.register(app)
 reading.register(app)
 recalibrate.register(app)
 replay.register(app)
+review.register(app)
 rules.register(app)
 run.register(app)
 series.register(app)

@@ -21,6 +21,9 @@ from monitor.review.reasons import QUEUES, REASONS, Queue, reason_of
 ALIKE: Final = 20
 """So many times as many errors are read as are wanted, for those that say the same count once."""
 
+MOST_COUNTED: Final = 10_000
+"""Items past which a queue is not counted any further: nobody works it off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -179,10 +182,18 @@ def item(connection: Connection, number: int) -> Item | None:
 
 
 def n_waiting(connection: Connection) -> dict[tuple[str, Queue], int]:
-    """How many items wait for an answer, by model and queue; only those that have any."""
+    """How many items wait for an answer, at most MOST_COUNTED, by model and queue; only those that have any."""
     rows = connection.execute(
-        "SELECT i.model, i.queue, count(*) FROM review_item AS i LEFT JOIN pair AS p ON p.id = i.prediction"
-        f" LEFT JOIN review_answer AS a ON a.item = i.id WHERE a.settled_at IS NULL AND {_OPEN} GROUP BY 1, 2".encode()
+        f"""
+        SELECT m.model, q.queue, w.n
+        FROM (SELECT DISTINCT model FROM segment_set) AS m CROSS JOIN unnest(%s::text[]) AS q (queue)
+        CROSS JOIN LATERAL (SELECT count(*) AS n FROM (
+            SELECT FROM review_item AS i LEFT JOIN pair AS p ON p.id = i.prediction
+            LEFT JOIN review_answer AS a ON a.item = i.id
+            WHERE i.model = m.model AND i.queue = q.queue AND a.settled_at IS NULL AND {_OPEN} LIMIT {MOST_COUNTED}
+        ) AS found) AS w WHERE w.n > 0
+        """.encode(),
+        (list(QUEUES),),
     ).fetchall()
     return {(str(model), _queue(name)): int(n) for model, name, n in rows}
 

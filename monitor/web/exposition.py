@@ -15,13 +15,15 @@ from prometheus_client.exposition import choose_encoder
 from monitor import metrics
 from monitor.errors import Unavailable
 from monitor.metrics import Sample
-from monitor.postgres import alarms, listings, pipeline
+from monitor.postgres import alarms, listings, pipeline, reviews
 from monitor.postgres.alarms import AlarmRow, DetectorRow, WatchedRow
 from monitor.postgres.certificates import Deployed, deployed
 from monitor.postgres.counts import read_counts
 from monitor.postgres.listings import MetricRow
 from monitor.postgres.offsets import StoredOffset, read_offsets
 from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
+from monitor.postgres.reviews import Tally
+from monitor.review.reasons import QUEUES, Queue
 from monitor.web import alertsamples
 from monitor.web.alertsamples import Alerting
 from monitor.web.connections import Connections
@@ -49,6 +51,8 @@ class Snapshot:
     last_alarms: Sequence[AlarmRow]
     certificates: Sequence[Deployed]
     alerting: Alerting
+    waiting: Mapping[tuple[str, Queue], int]
+    answers: Sequence[Tally]
 
 
 def router(connections: Connections, options: WebOptions) -> APIRouter:
@@ -100,6 +104,8 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
             last_alarms=alarms.last(connection, numbers),
             certificates=deployed(connection),
             alerting=alertsamples.read(connection, progress.now),
+            waiting=reviews.n_waiting(connection),
+            answers=reviews.tallies(connection),
         )
 
 
@@ -118,6 +124,7 @@ def samples_of(found: Snapshot, options: WebOptions) -> Iterator[Sample]:
     yield from (Sample(metrics.WINDOW_AT, (model,), at) for model, at in sorted(last.items()))
     yield from _drift(found)
     yield from _certificates(found)
+    yield from _review(found)
     yield from alertsamples.samples_of(found.alerting, found.progress.now)
 
 
@@ -177,6 +184,15 @@ def _certificates(found: Snapshot) -> Iterator[Sample]:
         if each.shortfall is not None:
             worst[each.model] = max(worst.get(each.model, -1.0), each.shortfall)
     yield from (Sample(metrics.CERTIFICATE_SHORTFALL, (model,), value) for model, value in sorted(worst.items()))
+
+
+def _review(found: Snapshot) -> Iterator[Sample]:
+    for model in sorted({*found.active, *(model for model, _ in found.waiting)}):
+        for queue in QUEUES:
+            yield Sample(metrics.REVIEW_WAITING, (model, queue), found.waiting.get((model, queue), 0))
+    for each in found.answers:
+        drawn = "at random" if each.is_control or each.queue == "spot_check" else "by confidence"
+        yield Sample(metrics.REVIEW_ANSWERS, (each.model, each.queue, each.reason, drawn), each.n)
 
 
 def segment_label(segment: Mapping[str, str], source: str) -> str:

@@ -123,7 +123,7 @@ def test_the_matrix_counts_every_labelled_answer_once(connection: Connection, mo
     monkeypatch.setattr(traffic, "some_prediction", lambda *given: structs.replace(made(*given), **plain))
     ingest(connection, random.Random(6), 600)
     filled, every = connection, labelled(connection, ALL)
-    value = dict(
+    value: dict[object, str] = dict(
         filled.execute("SELECT p.id, segments ->> 'lang' FROM pair p JOIN segment_set s ON s.id = segment_set")
     )
     evaluate(filled)

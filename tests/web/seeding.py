@@ -16,7 +16,9 @@ from monitor.drift.detectors import Limits
 from monitor.drift.watches import Pane, anew, feed
 from monitor.postgres.database import Connection
 from monitor.postgres.detectors import write_alarms, write_fed, write_watches
+from monitor.postgres.labelled import Selection
 from monitor.postgres.readings import StoredReading, write_readings
+from monitor.postgres.reviews import Answer, add_errors, begin_answer, waiting
 from monitor.postgres.series import series_ids
 from monitor.rolling.panes import hour_of
 from monitor.rolling.segments import SeriesName
@@ -184,6 +186,30 @@ def seed_intake(connection: Connection, *, lag: int = 12) -> None:
     )
 
 
+def seed_review(connection: Connection) -> None:
+    """Some wrong answers of the first model, one of them in the queue of the errors and answered."""
+    connection.execute(
+        """
+        INSERT INTO segment_set (key, model, segments, signals) VALUES ('k', %s, '{"lang": "de"}', '{}');
+        """,
+        (STREAMS[0].model,),
+    )
+    connection.execute(
+        """
+        INSERT INTO pair (id, predicted_at, confidence, labelled_at, label_version, label_number, segment_set,
+            label_kind, predicted, reference, label_text)
+        SELECT md5(n::text)::uuid, %(at)s - n * interval '1 hour', 0.99 - n / 500.0, %(at)s, 0, 0,
+            (SELECT max(id) FROM segment_set), 2, 'refund', 'https://tickets.example.org/' || n, %(evil)s || n
+        FROM generate_series(1, 30) AS n
+        """,
+        {"at": NOW, "evil": EVIL},
+    )
+    selection = Selection(STREAMS[0].model, NOW - timedelta(days=30), NOW, {})
+    add_errors(connection, selection, limit=20, control_share=0.2, now=NOW, by="Ada")
+    one = waiting(connection, STREAMS[0].model, "errors")[0]
+    begin_answer(connection, one.id, Answer("model_wrong", "Ada"), NOW)
+
+
 def seeded(dsn: str, points: int = 24) -> list[Reading]:
     """Everything above, in the database of the DSN."""
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -192,4 +218,5 @@ def seeded(dsn: str, points: int = 24) -> list[Reading]:
         seed_drift(connection)
         seed_intake(connection)
         seed_alerts(connection, NOW, EVIL)
+        seed_review(connection)
     return newest

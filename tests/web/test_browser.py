@@ -20,7 +20,7 @@ from monitor.web.verdicts import Range, between, ratio
 from tests.embedded import missing
 from tests.web.alert_seeding import FIRING
 from tests.web.conftest import client_of
-from tests.web.seeding import NOW, Stream, seed_intake, seed_readings
+from tests.web.seeding import NOW, Stream, seed_intake, seed_readings, seed_review
 
 pytestmark = pytest.mark.ci
 FLAGS = (
@@ -34,7 +34,18 @@ FLAGS = (
     "--disable-sync",
 )
 DRIFTED = "/series?model=support-triage&segment=lang%3Dde&window=7d"
-PAGES = ("/?window=7d&sources=all", DRIFTED, "/alerts", FIRING, "/rules", "/dead-letters", "/definitions")
+REVIEW = "/review/support-triage"
+PAGES = (
+    "/?window=7d&sources=all",
+    DRIFTED,
+    "/alerts",
+    FIRING,
+    "/rules",
+    "/dead-letters",
+    "/definitions",
+    REVIEW,
+    "/review",
+)
 
 SCREENS = ((380, "light"), (380, "dark"), (800, "light"), (1400, "light"), (1400, "dark"))
 
@@ -204,3 +215,22 @@ def test_no_page_breaks_its_own_content_security_policy(browser: webdriver.Chrom
         show(browser, pages, url)
     entries = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     assert [message for message in entries if "Content Security Policy" in message or "SEVERE" in message] == []
+
+
+def test_a_queue_is_worked_through_with_the_keyboard_alone(browser: webdriver.Chrome, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection, client_of(database) as pages:
+        connection.execute("SET TimeZone = 'UTC'")
+        seed_readings(connection, [Stream("support-triage", n=400), Stream("support-triage", {"lang": "de"})], points=3)
+        seed_intake(connection)
+        seed_review(connection)
+        show(browser, pages, REVIEW)
+        (before,) = seen(browser, "section.review dl.facts")
+        body = browser.find_element(By.TAG_NAME, "body")
+        body.send_keys("n")
+        browser.switch_to.active_element.send_keys("1: as the ticket says", Keys.ESCAPE)
+        body.send_keys("3")
+        WebDriverWait(browser, 30).until(lambda _: any("Ambiguous: " in text for text in seen(browser, "#answered")))
+        (after,) = seen(browser, "section.review dl.facts")
+        assert after != before
+        answers = connection.execute("SELECT reason, note FROM review_answer ORDER BY item").fetchall()
+        assert sorted(answers) == [("ambiguous", "1: as the ticket says"), ("model_wrong", "")]
