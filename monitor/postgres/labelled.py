@@ -17,6 +17,9 @@ from monitor.postgres.database import Connection
 from monitor.review.candidates import Candidate
 from monitor.rolling.segments import INTERVAL
 
+PLAINLY: Final = "SET LOCAL jit = off"
+"""For transactions that look through `pair`: compiling a statement for each partition costs more than it saves."""
+
 CALIBRATED: Final = "calibrated"
 """The signal of a recalibrated confidence: where a prediction has one it is ranked by that."""
 

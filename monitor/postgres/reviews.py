@@ -13,7 +13,7 @@ from monitor.errors import BadInput
 from monitor.events.messages import LabelKind
 from monitor.postgres.audit import note as note_audit
 from monitor.postgres.database import Connection
-from monitor.postgres.labelled import ANSWER, OUTCOME, Selection, confident_errors, random_answers
+from monitor.postgres.labelled import ANSWER, OUTCOME, PLAINLY, Selection, confident_errors, random_answers
 from monitor.review.candidates import Candidate, distinct, n_controls, queued
 from monitor.review.corrections import Subject, label_of
 from monitor.review.reasons import QUEUES, REASONS, Queue, reason_of
@@ -124,6 +124,7 @@ def add_errors(
     it adds only what has come since.
     """
     with connection.transaction():
+        connection.execute(PLAINLY)
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('caldrift review', 0))")
         ranked = distinct(confident_errors(connection, selection, limit * ALIKE))[:limit]
         random = random_answers(connection, selection, n_controls(len(ranked), control_share))

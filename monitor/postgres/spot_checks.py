@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from monitor.errors import BadInput
 from monitor.postgres.audit import note
 from monitor.postgres.database import Connection
-from monitor.postgres.labelled import OUTCOME, segment_sets
+from monitor.postgres.labelled import OUTCOME, PLAINLY, segment_sets
 from monitor.review.strata import EDGES, Allocation, Stratum, allocation
 
 PURPOSE: Final = "spot check"
@@ -68,6 +68,7 @@ def draw(connection: Connection, model: str, share: float, *, main_signal: str, 
     """
     until = (now - LAG).replace(minute=0, second=0, microsecond=0)
     with connection.transaction():
+        connection.execute(PLAINLY)
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('caldrift spot check', 0))")
         last = draws(connection, model, 1)
         since = last[0].until_at if last else until - FIRST

@@ -72,6 +72,7 @@ class ItemView:
 
     number: int
     title: str
+    has_answer: bool
     reference: str
     reference_url: str
     facts: Sequence[tuple[str, str]]
@@ -157,6 +158,7 @@ def _item(item: Item) -> ItemView:
     return ItemView(
         number=item.id,
         title=item.predicted if item.predicted is not None else f"prediction {item.prediction}",
+        has_answer=item.predicted is not None,
         reference=reference,
         reference_url=reference if reference.startswith(("https://", "http://")) and " " not in reference else "",
         facts=_facts(item),

@@ -7,7 +7,9 @@ import pytest
 from msgspec import structs
 
 from monitor.errors import BadInput
+from monitor.events.decoding import decode_labels, label_decoder
 from monitor.events.messages import LabelKind
+from monitor.events.rules import EventRules
 from monitor.postgres import reviews, spot_checks
 from monitor.postgres.database import Connection
 from monitor.postgres.labelled import (
@@ -17,11 +19,13 @@ from monitor.postgres.labelled import (
     random_answers,
 )
 from monitor.postgres.matrices import counts_by_value, dimensions
+from monitor.postgres.recount import recount
 from monitor.postgres.reviews import Answer, Item
 from monitor.review.candidates import chance_of, distinct
+from monitor.review.corrections import message_of
 from monitor.review.matrix import BANDS
 from tests.postgres import traffic
-from tests.postgres.traffic import NOW, evaluate, ingest
+from tests.postgres.traffic import NOW, apply_labels, evaluate, ingest
 
 SINCE = NOW - timedelta(days=30)
 UNTIL = NOW + timedelta(days=1)
@@ -199,6 +203,23 @@ def test_an_answer_with_a_label_waits_until_the_label_is_known_to_be_sent(filled
         reviews.begin_answer(filled, one.id, Answer("ambiguous", "Grace"), NOW)
     audit = filled.execute("SELECT \"by\", detail ->> 'reason' FROM audit WHERE did = 'review answer'").fetchall()
     assert audit == [("Ada", "label_wrong")]
+
+
+def test_a_correction_reaches_the_pair_and_its_series_with_source_and_weight(filled: Connection) -> None:
+    evaluate(filled)
+    one = correctable(filled)
+    given = reviews.begin_answer(filled, one.id, Answer("label_wrong", "Ada"), NOW)
+    assert given.label is not None
+    rules = EventRules()
+    _, body = message_of(given.label, given.model, rules)
+    apply_labels(filled, decode_labels([body, body], label_decoder(rules), NOW)[0])
+    now = reviews.item(filled, one.id)
+    assert now is not None
+    assert (now.outcome, now.label_version) == (1.0, (one.label_version or 0) + 1)
+    assert (now.label_source, now.label_propensity) == (one.label_source, one.label_propensity)
+    counted = filled.execute("SELECT count(*) FROM statistics_delta").fetchone()
+    assert counted == (1,)
+    assert recount(filled, "confidence").n_differences == 0
 
 
 def test_an_answer_that_was_not_sent_may_be_changed_and_the_later_label_wins(filled: Connection) -> None:

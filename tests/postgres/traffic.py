@@ -106,6 +106,13 @@ def ingest(
     return ids
 
 
+def apply_labels(connection: Connection, labels: Sequence[Label]) -> None:
+    """One batch of labels alone, as ingest applies it."""
+    low = load(connection, READER, [("labels", 0)])["labels", 0]
+    rules = JoinRules(READER, PLAIN, partial(SeriesBound, 1000), lambda name: name != "complaint")
+    Applier(connection, rules).apply(Batch([Advance("labels", 0, low, low + 1)], [], list(labels)), NOW)
+
+
 def evaluate(leader: Connection) -> None:
     """Apply the deltas that wait now; the connection leads until it ends."""
     epoch = take_lead(leader)

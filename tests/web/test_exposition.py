@@ -80,6 +80,16 @@ def test_the_intake_is_told_in_base_units(pages: httpx.Client) -> None:
     assert found["caldrift_database_up"][()] == 1
 
 
+def test_what_waits_for_reviewers_and_what_they_said_is_told(pages: httpx.Client) -> None:
+    found = scrape(pages)
+    waiting = found["caldrift_review_waiting_items"]
+    assert 20 - 1 <= waiting[key(model="support-triage", queue="errors")] <= 20 + 5 - 1  # the samples may overlap
+    assert waiting[key(model="support-triage", queue="spot_check")] == 0
+    ((labels, n),) = found["caldrift_review_answers_total"].items()
+    assert dict(labels)["reason"] == "model_wrong"
+    assert n == 1
+
+
 def test_the_detectors_are_told_by_model_and_their_evidence_by_series(pages: httpx.Client) -> None:
     found = scrape(pages)
     drifted = key(model="support-triage", signal="confidence", segment="lang=de", tier="page")
