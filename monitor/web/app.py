@@ -27,6 +27,7 @@ from monitor.web import (
     pages,
     recalibrationroutes,
     reviewroutes,
+    thresholdroutes,
 )
 from monitor.web.alertpage import UnknownAlertError
 from monitor.web.answering import Tell
@@ -60,6 +61,7 @@ def create_app(
     app.include_router(api.router(connections, options))
     app.include_router(alertapi.router(connections))
     app.include_router(calibratorapi.router(connections, options))
+    app.include_router(thresholdroutes.router(connections, layout, options))
     app.include_router(exposition.router(connections, options))
     app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
     _add_probes(app, connections, revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from monitor.errors import BadInput
 from monitor.postgres.listings import SeriesRow
@@ -99,6 +99,39 @@ class AlertsAddress:
 
 
 _ALERTS = ("model", "rule", "severity", "state", "told")
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdsAddress:
+    """Which series, which promise, and the steps of the chain calculator."""
+
+    model: str
+    signal: str
+    segment: tuple[tuple[str, str], ...]
+    window: str
+    target: float = 0.95
+    reject: float = 0.5
+    delta: float = 0.05
+    chain: str = ""
+
+    @property
+    def parts(self) -> list[str]:
+        """The segment as parameters have it."""
+        return [f"{_plain_name(name)}={value}" for name, value in self.segment]
+
+    def query(self) -> str:
+        pairs: list[tuple[str, str]] = [("signal", self.signal), ("window", self.window)]
+        pairs += [("segment", part) for part in self.parts]
+        promised = (("target", self.target, 0.95), ("reject", self.reject, 0.5), ("delta", self.delta, 0.05))
+        pairs += [(name, f"{value:g}") for name, value, usual in promised if value != usual]
+        pairs += [("chain", self.chain)] if self.chain else []
+        return urlencode(pairs)
+
+    def page(self) -> str:
+        return f"/thresholds/{quote(self.model, safe='')}?{self.query()}"
+
+    def api(self) -> str:
+        return f"/api/v1/thresholds/{quote(self.model, safe='')}?{self.query()}"
 
 
 def address_of(series: SeriesKey | SeriesRow, window: str) -> SeriesAddress:

@@ -17,7 +17,7 @@ from monitor.postgres.pages import PastReading, SeriesKey
 from monitor.postgres.pipeline import Progress
 from monitor.web import drift, readingview, seriesalerts
 from monitor.web.drift import DriftView
-from monitor.web.links import OverviewAddress, SeriesAddress, address_of, segment_text
+from monitor.web.links import OverviewAddress, SeriesAddress, ThresholdsAddress, address_of, segment_text
 from monitor.web.options import WebOptions
 from monitor.web.overview import moment_of
 from monitor.web.readingview import ReadingView
@@ -59,6 +59,7 @@ class SeriesView:
     now: datetime
     address: SeriesAddress
     overview_url: str
+    thresholds_url: str
     model_url: str
     tags: Sequence[tuple[str, str]]
     tabs: Sequence[tuple[str, str]]
@@ -86,6 +87,7 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
         now=found.progress.now,
         address=address,
         overview_url=overview.url(),
+        thresholds_url=ThresholdsAddress(address.model, address.signal, address.segment, address.window).page(),
         model_url=replace(overview, model=address.model).url(),
         tags=_tags(address),
         tabs=[(name, address.at(name).page()) for name in names],

@@ -9,19 +9,23 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from monitor.calibration.certificates import Certificate
 from monitor.calibration.reading import Reading, ReadingSettings, Subject
 from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch, sketch_of
 from monitor.drift.detectors import Limits
 from monitor.drift.watches import Pane, anew, feed
+from monitor.postgres.certificates import deploy
 from monitor.postgres.database import Connection
 from monitor.postgres.detectors import write_alarms, write_fed, write_watches
 from monitor.postgres.labelled import Selection
 from monitor.postgres.readings import StoredReading, write_readings
 from monitor.postgres.reviews import Answer, add_errors, begin_answer, waiting
 from monitor.postgres.series import series_ids
-from monitor.rolling.panes import hour_of
+from monitor.postgres.windows import absorb
+from monitor.rolling.panes import Span, hour_of
 from monitor.rolling.segments import SeriesName
+from monitor.rolling.stacks import code, stacked
 from tests.web.alert_seeding import seed_alerts
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -136,6 +140,46 @@ def hour_pane(stream: Stream, share: float) -> Sketch:
     return sketch_of_stream(part, zlib.crc32(f"{name_of(stream)} {share}".encode()), float(share > 0.6))
 
 
+def seed_windows(
+    connection: Connection, streams: Sequence[Stream] = STREAMS, windows: Sequence[str] = ("7d", "all")
+) -> None:
+    """The sums of the windows of each stream: those of its newest reading."""
+    ids, _ = series_ids(connection, [name_of(stream) for stream in streams])
+    hour = hour_of(NOW) - 24 * 9
+    held = {
+        int(code(ids[name_of(stream)], hour)): sketch_of_stream(stream, 100 * number + 11, 1.0)
+        for number, stream in enumerate(streams)
+    }
+    places = range(len(windows))
+    spans = {int(code(number, place)): Span(hour, hour + 24 * 7) for number in ids.values() for place in places}
+    absorb(connection, windows, spans, stacked(held))
+
+
+def seed_certificates(connection: Connection) -> None:
+    """A promise that is kept, one that is broken, one without labels, and one of a hostile name."""
+    streams = (STREAMS[0], STREAMS[1], STREAMS[6], STREAMS[-1])
+    for stream, shortfall, n in zip(streams, (-0.03, 0.04, -0.5, -0.02), (800, 300, 0, 90), strict=True):
+        found = Certificate(
+            side="accept",
+            target=0.8,
+            delta=0.05,
+            start=0.95,
+            certified=True,
+            n_labels=700,
+            threshold=0.9,
+            n=300,
+            accuracy=0.86,
+            bound=0.82,
+            coverage=0.4,
+        )
+        made = deploy(connection, name_of(stream), found, parts=["{}"], by="ann", now=NOW - timedelta(days=30))
+        connection.execute(
+            "UPDATE certificate SET seen_n = %s, seen_accuracy = 0.8 - %s - 0.02, seen_bound = 0.8 - %s,"
+            " shortfall = %s, worst_from = %s, worst_n = %s, worst_accuracy = 0.7 WHERE id = %s",
+            (n, shortfall, shortfall, shortfall, NOW - timedelta(days=6), n, made),
+        )
+
+
 def seed_intake(connection: Connection, *, lag: int = 12) -> None:
     """A clock that shows NOW, partitions read with some lag, dead letters, counters, and processes that are alive."""
     connection.execute(
@@ -215,6 +259,8 @@ def seeded(dsn: str, points: int = 24) -> list[Reading]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         newest = seed_readings(connection, windows=("7d", "1d"), points=points)
+        seed_windows(connection)
+        seed_certificates(connection)
         seed_drift(connection)
         seed_intake(connection)
         seed_alerts(connection, NOW, EVIL)

@@ -34,6 +34,7 @@ FLAGS = (
     "--disable-sync",
 )
 DRIFTED = "/series?model=support-triage&segment=lang%3Dde&window=7d"
+THRESHOLDS = "/thresholds/support-triage"
 REVIEW = "/review/support-triage"
 PAGES = (
     "/?window=7d&sources=all",
@@ -43,6 +44,9 @@ PAGES = (
     "/rules",
     "/dead-letters",
     "/definitions",
+    THRESHOLDS,
+    "/recalibration",
+    "/recalibration/support-triage",
     REVIEW,
     "/review",
 )
