@@ -181,6 +181,20 @@ def test_nothing_is_cut_nothing_overlaps_and_every_text_can_be_read(
     assert browser.execute_script(CONTRAST) == []
 
 
+def test_the_slider_of_thresholds_says_what_the_table_says(browser: webdriver.Chrome, pages: httpx.Client) -> None:
+    show(browser, pages, THRESHOLDS)
+    rows = pages.get(f"/api/v1{THRESHOLDS}").json()["passing"]
+    slider = browser.find_element(By.CSS_SELECTOR, ".slider input")
+    assert seen(browser, ".slider output")[0].startswith("from 0.9 on: ")
+    slider.send_keys(Keys.HOME)
+    assert seen(browser, ".slider output")[0] == (
+        f"from 0 on: 100.0 % pass, {ratio(rows[-1]['accuracy'])} right "
+        f"({between(Range(*rows[-1]['interval']))}), n {rows[-1]['n']}"
+    )
+    slider.send_keys(Keys.RIGHT)
+    assert seen(browser, ".slider output")[0].startswith(f"from {rows[-2]['threshold']:.5g} on: ")
+
+
 def test_dark_and_light_differ(browser: webdriver.Chrome, pages: httpx.Client) -> None:
     colours = []
     for scheme in ("light", "dark"):
