@@ -31,6 +31,7 @@ from monitor.cli import (
     reading,
     recalibrate,
     replay,
+    report,
     review,
     rules,
     run,
@@ -80,6 +81,7 @@ recalibrate.register(app)
 replay.register(app)
 review.register(app)
 rules.register(app)
+report.register(app)
 run.register(app)
 series.register(app)
 silence.register(app)

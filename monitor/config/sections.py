@@ -440,7 +440,7 @@ class WebSection(Section):
     )
     public_url: Url | None = Field(
         default=None,
-        description="Where people find the pages: links in notices begin with it. Absent: notices have no links.",
+        description="Where people find the pages: links in notices and reports begin with it. Absent: they have none.",
     )
     max_metric_series: Count = Field(
         default=200,

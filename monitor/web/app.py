@@ -26,6 +26,7 @@ from monitor.web import (
     exposition,
     pages,
     recalibrationroutes,
+    reportroutes,
     reviewroutes,
     thresholdroutes,
 )
@@ -62,6 +63,7 @@ def create_app(
     app.include_router(alertapi.router(connections))
     app.include_router(calibratorapi.router(connections, options))
     app.include_router(thresholdroutes.router(connections, layout, options))
+    app.include_router(reportroutes.router(connections, options))
     app.include_router(exposition.router(connections, options))
     app.mount("/static", StaticFiles(directory=Path(str(files("monitor.web"))) / "static"))
     _add_probes(app, connections, revision)

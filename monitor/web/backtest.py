@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.resources import files
 from typing import Final
 
 from markupsafe import Markup
 
 from monitor.backtest.report import AlertSpan, Backtest, RuleReport
-from monitor.web.layout import environment
+from monitor.web.layout import environment, style
 from monitor.web.scales import Linear, duration_text, instant_text, plain, time_ticks
 from monitor.web.svg import join, path, picture, tag
 from monitor.web.tables import Figure, data_table, figure
@@ -53,12 +52,11 @@ def html_document(report: Backtest, other: Backtest | None, source: str) -> str:
     """The file's text. `source` says in a few words what was lived through."""
     told = [rule for rule in report.rules if rule.unknown is None]
     theirs = {} if other is None else {rule.rule: rule for rule in other.rules}
-    style = files("monitor.web").joinpath("static", "caldrift.css").read_text(encoding="utf-8")
     return (
         environment()
         .get_template("backtest.html")
         .render(
-            style=Markup(style),  # noqa: S704 - our own file
+            style=style(),
             sentence=_sentence(report, other, source),
             rows=[_row(rule, report, other, theirs.get(rule.rule)) for rule in told],
             sections=[

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Final
-
-from markupsafe import Markup
 
 from monitor.calibration.reading import Reading
 from monitor.web import readingview
 from monitor.web.definitions import DEFINITIONS
-from monitor.web.layout import environment
+from monitor.web.layout import environment, style
 from monitor.web.links import segment_text
 from monitor.web.readingview import ReadingView, interval_of, null_band_of, standing_of
 from monitor.web.scales import plain
@@ -66,10 +63,9 @@ def html_document(readings: Sequence[Reading], title: str, source: str, *, drawn
 
     The worst series stand first; the first `drawn` of them have charts.
     """
-    style = files("monitor.web").joinpath("static", "caldrift.css").read_text(encoding="utf-8")
     report = report_of(readings, title, source, drawn)
     template = environment().get_template("report.html")
-    return template.render(view=report, style=Markup(style), definitions=DEFINITIONS)  # noqa: S704 - our own file
+    return template.render(view=report, style=style(), definitions=DEFINITIONS)
 
 
 def report_of(readings: Sequence[Reading], title: str, source: str, drawn: int) -> Report:

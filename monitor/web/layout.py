@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from importlib.resources import files
 from typing import Final
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.datastructures import URL
 
 from monitor.web.changes import visitor_of
@@ -30,6 +32,12 @@ def environment() -> Environment:
     )
     found.filters["instant"] = instant_text
     return found
+
+
+def style() -> Markup:
+    """The style sheet, for files that stand alone."""
+    text = files("monitor.web").joinpath("static", "caldrift.css").read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 - our own file
 
 
 class Layout:

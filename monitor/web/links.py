@@ -134,6 +134,11 @@ class ThresholdsAddress:
         return f"/api/v1/thresholds/{quote(self.model, safe='')}?{self.query()}"
 
 
+def report_page(model: str, month: str = "") -> str:
+    """The report of a model in a month as `2026-10`, without one that of the last month that is over."""
+    return f"/reports/{quote(model, safe='')}" + (f"/{month}" if month else "")
+
+
 def address_of(series: SeriesKey | SeriesRow, window: str) -> SeriesAddress:
     """The address of a series that the database holds."""
     return SeriesAddress(

@@ -31,6 +31,8 @@ class WebOptions:
     operator_token: str | None = field(default=None, repr=False)
     open: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    public_url: str = ""
+    """Where people find the pages; empty: reports have no links."""
     max_metric_series: int = 200
     queue_size: int = 100
     control_share: float = 0.1

@@ -17,7 +17,7 @@ from monitor.postgres.pages import PastReading, SeriesKey
 from monitor.postgres.pipeline import Progress
 from monitor.web import drift, readingview, seriesalerts
 from monitor.web.drift import DriftView
-from monitor.web.links import OverviewAddress, SeriesAddress, ThresholdsAddress, address_of, segment_text
+from monitor.web.links import OverviewAddress, SeriesAddress, ThresholdsAddress, address_of, report_page, segment_text
 from monitor.web.options import WebOptions
 from monitor.web.overview import moment_of
 from monitor.web.readingview import ReadingView
@@ -126,6 +126,7 @@ def _downloads(address: SeriesAddress) -> list[tuple[str, str]]:
         ("bins as CSV", address.api("bins.csv")),
         ("history as CSV", address.api("readings.csv")),
         ("drift as JSON", address.api("drift")),
+        ("report of the month", report_page(address.model)),
     ]
 
 

@@ -151,7 +151,7 @@ def view_of(found: Found, address: ThresholdsAddress, options: WebOptions) -> Vi
         sentence=_sentence(bands),
         known=bool(found.series),
         figure=figure(risk_coverage(one.passing, [each for each in one.targets if each.certified])),
-        certified=[_certified(each) for each in one.targets],
+        certified=[certified_row(each) for each in one.targets],
         bands=[
             (band.name, _range(band.low, band.high), percent(band.coverage), plain(band.n), ratio(band.accuracy))
             for band in bands.bands
@@ -159,7 +159,7 @@ def view_of(found: Found, address: ThresholdsAddress, options: WebOptions) -> Vi
         promises=[each.reason for each in bands.certificates if not each.certified],
         series=[_series(each, address) for each in found.series],
         targets=[f"{target:g}" for target in TARGETS],
-        deployed=[_deployed(each) for each in found.deployed],
+        deployed=[deployed_row(each) for each in found.deployed],
         deploy_command=_command(address),
         chain=steps,
         needed=None if steps is None else needed(address.target, len(steps.steps)),
@@ -189,7 +189,8 @@ def _sentence(bands: Bands) -> str:
     )
 
 
-def _certified(each: Certificate) -> CertifiedRow:
+def certified_row(each: Certificate) -> CertifiedRow:
+    """A promise in words."""
     sure = each.certified and each.threshold is not None
     return CertifiedRow(
         target=f"{each.target:g}",
@@ -222,7 +223,8 @@ def _cell(found: Certificate) -> tuple[str, str]:
     return UNKNOWN, f"{plain(found.more_labels)} more labels" if found.more_labels else "does not hold"
 
 
-def _deployed(each: Deployed) -> DeployedRow:
+def deployed_row(each: Deployed) -> DeployedRow:
+    """A deployed certificate in words."""
     least, sign = ("at least", "from") if each.side == "accept" else ("at most", "below")
     also = "".join(f", {bar}" for bar in each.also)
     detail = ""
