@@ -32,7 +32,8 @@ def report(
     from monitor.calibration.reading import to_json
     from monitor.postgres.database import answering, connect
     from monitor.postgres.monthly import month_of
-    from monitor.web.monthly import html_document, month_before, month_between, readings_of
+    from monitor.web.links import month_before
+    from monitor.web.monthly import html_document, month_between, readings_of
     from monitor.workers.clock import load_clock
 
     if out is None and not as_json:
@@ -42,7 +43,15 @@ def report(
     with answering(dsn), connect(dsn, "caldrift report") as connection:
         now = load_clock(connection).now()
         start, end = month_between(month or month_before(now), now)
-        found = month_of(connection, model, start, end, now=now, main_signal=settings.events.main_signal)
+        found = month_of(
+            connection,
+            model,
+            start,
+            end,
+            now=now,
+            maturity=settings.windows.maturity,
+            main_signal=settings.events.main_signal,
+        )
     if out is not None:
         text = html_document(found, min_labels=min_labels, pages=settings.web.public_url or "")
         try:

@@ -75,6 +75,7 @@ def web_options(settings: "Settings") -> "WebOptions":
         operator_token=settings.web.operator_token.get_secret_value() if settings.web.operator_token else None,
         open=settings.web.open,
         allowed_hosts=settings.web.allowed_hosts,
+        maturity=settings.windows.maturity,
         public_url=settings.web.public_url or "",
         max_metric_series=settings.web.max_metric_series,
         queue_size=settings.review.queue_size,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -64,6 +64,8 @@ class Month:
     start: datetime
     end: datetime
     now: datetime
+    maturity: timedelta
+    """How long after a prediction its labels count as complete."""
     main_signal: str
     sums: Mapping[SeriesName, Sketch]
     cut_short: bool
@@ -76,7 +78,14 @@ class Month:
 
 
 def month_of(
-    connection: Connection, model: str, start: datetime, end: datetime, *, now: datetime, main_signal: str
+    connection: Connection,
+    model: str,
+    start: datetime,
+    end: datetime,
+    *,
+    now: datetime,
+    maturity: timedelta,
+    main_signal: str,
 ) -> Month:
     """Read it all. `start` and `end` are UTC midnights. Raises BadInput where there is no such model."""
     find_model(connection, model)
@@ -89,6 +98,7 @@ def month_of(
         start=start,
         end=end,
         now=now,
+        maturity=maturity,
         main_signal=main_signal,
         sums=found,
         cut_short=cut_short,

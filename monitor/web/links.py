@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
 from monitor.errors import BadInput
@@ -132,6 +132,11 @@ class ThresholdsAddress:
 
     def api(self) -> str:
         return f"/api/v1/thresholds/{quote(self.model, safe='')}?{self.query()}"
+
+
+def month_before(now: datetime) -> str:
+    """The last month that is over, as `2026-10`."""
+    return f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 def report_page(model: str, month: str = "") -> str:

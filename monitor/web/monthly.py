@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup
@@ -122,11 +122,6 @@ def month_between(text: str, now: datetime) -> tuple[datetime, datetime]:
     return start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
-def month_before(now: datetime) -> str:
-    """The last month that is over, as `2026-10`."""
-    return f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
-
-
 def html_document(month: Month, *, min_labels: int, pages: str = "") -> str:
     """The file's text. `pages`: where people find the pages, for links to them; empty: the file has no links."""
     report = report_of(month, min_labels, pages.rstrip("/"))
@@ -172,8 +167,12 @@ def _certified(sketch: Sketch | None) -> list[Certificate]:
 
 
 def _known(month: Month) -> str:
-    over = "" if month.end <= month.now else " The month is not over."
-    return f"Predictions of the month, with the labels known on {instant_text(month.now)}.{over}"
+    open_end = ""
+    if month.end > month.now:
+        open_end = " The month is not over."
+    elif month.end + month.maturity > month.now:
+        open_end = " Labels of its last days may still come."
+    return f"Predictions of the month, with the labels known on {instant_text(month.now)}.{open_end}"
 
 
 def _sentence(stated: Reading | None) -> str:
@@ -193,7 +192,7 @@ def _whole(month: Month, min_labels: int) -> list[Reading]:
 
 def _read(month: Month, name: SeriesName, min_labels: int) -> Reading:
     span = Span(hour_of(month.start), hour_of(month.end))
-    subject = subject_of(name, f"{month.start:%Y-%m}", span, month.now, timedelta(0))
+    subject = subject_of(name, f"{month.start:%Y-%m}", span, month.now, month.maturity)
     return read(month.sums[name], ReadingSettings(min_labels=min_labels, draws=_DRAWS), subject)
 
 

@@ -31,6 +31,8 @@ class WebOptions:
     operator_token: str | None = field(default=None, repr=False)
     open: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    maturity: timedelta = timedelta(0)
+    """How long after a prediction its labels count as complete."""
     public_url: str = ""
     """Where people find the pages; empty: reports have no links."""
     max_metric_series: int = 200

@@ -15,7 +15,7 @@ from monitor.postgres.monthly import month_of
 from monitor.web import monthly
 from monitor.web.connections import Connections
 from monitor.web.layout import style
-from monitor.web.links import report_page
+from monitor.web.links import month_before, report_page
 from monitor.web.options import WebOptions
 from monitor.web.seriespage import UnknownSeriesError
 
@@ -37,7 +37,9 @@ def router(connections: Connections, options: WebOptions) -> APIRouter:
                 find_model(connection, model)
             except BadInput as failure:
                 raise UnknownSeriesError(str(failure)) from None
-            found = month_of(connection, model, start, end, now=now, main_signal=options.main_signal)
+            found = month_of(
+                connection, model, start, end, now=now, maturity=options.maturity, main_signal=options.main_signal
+            )
         text = monthly.html_document(found, min_labels=options.min_labels, pages=options.public_url)
         return HTMLResponse(text, headers={"Content-Security-Policy": policy})
 
@@ -45,6 +47,6 @@ def router(connections: Connections, options: WebOptions) -> APIRouter:
     def newest(model: str) -> RedirectResponse:
         with connections.reading() as connection:
             now = pipeline.progress(connection).now
-        return RedirectResponse(report_page(model, monthly.month_before(now)), 307)
+        return RedirectResponse(report_page(model, month_before(now)), 307)
 
     return routes

@@ -17,7 +17,15 @@ from monitor.postgres.pages import PastReading, SeriesKey
 from monitor.postgres.pipeline import Progress
 from monitor.web import drift, readingview, seriesalerts
 from monitor.web.drift import DriftView
-from monitor.web.links import OverviewAddress, SeriesAddress, ThresholdsAddress, address_of, report_page, segment_text
+from monitor.web.links import (
+    OverviewAddress,
+    SeriesAddress,
+    ThresholdsAddress,
+    address_of,
+    month_before,
+    report_page,
+    segment_text,
+)
 from monitor.web.options import WebOptions
 from monitor.web.overview import moment_of
 from monitor.web.readingview import ReadingView
@@ -91,7 +99,7 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
         model_url=replace(overview, model=address.model).url(),
         tags=_tags(address),
         tabs=[(name, address.at(name).page()) for name in names],
-        downloads=_downloads(address),
+        downloads=_downloads(address, found.progress.now),
         pinned="" if address.as_of is None else f"This is how it was known at {instant_text(address.as_of)}.",
         newest_url=replace(address, as_of=None).page(),
         reading=reading,
@@ -120,13 +128,13 @@ def _tags(address: SeriesAddress) -> list[tuple[str, str]]:
     return [("signal", address.signal), *segment, *source]
 
 
-def _downloads(address: SeriesAddress) -> list[tuple[str, str]]:
+def _downloads(address: SeriesAddress, now: datetime) -> list[tuple[str, str]]:
     return [
         ("JSON", address.api("readings")),
         ("bins as CSV", address.api("bins.csv")),
         ("history as CSV", address.api("readings.csv")),
         ("drift as JSON", address.api("drift")),
-        ("report of the month", report_page(address.model)),
+        ("report of the month", report_page(address.model, month_before(now))),
     ]
 
 

@@ -220,7 +220,7 @@ def _series(each: WindowSum, address: ThresholdsAddress) -> SeriesRow:
 def _cell(found: Certificate) -> tuple[str, str]:
     if found.certified and found.threshold is not None:
         return f"{found.threshold:.5g}", f"{percent(found.coverage or 0.0)} pass"
-    return UNKNOWN, f"{plain(found.more_labels)} more labels" if found.more_labels else "does not hold"
+    return UNKNOWN, f"{plain(found.more_labels)} more labels" if found.more_labels else "not certified"
 
 
 def deployed_row(each: Deployed) -> DeployedRow:

@@ -1,7 +1,7 @@
 """The monthly report: what the store says of one month, in one file that loads nothing and runs nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -26,7 +26,8 @@ from monitor.postgres.series import series_ids
 from monitor.rolling.panes import hour_of
 from monitor.rolling.segments import SeriesName
 from monitor.rolling.stacks import code, stacked
-from monitor.web.monthly import html_document, month_before, month_between
+from monitor.web.links import month_before
+from monitor.web.monthly import html_document, month_between
 from tests import embedded
 from tests.cli.commands import Run as Caldrift
 from tests.web.conftest import client_of
@@ -124,7 +125,7 @@ SELECT id, 1, %(ended)s, 'firing', 'ok', 'resolved', %(fired)s, '{}' FROM made
 @pytest.fixture
 def month(store: str) -> Month:
     with connect(store, "test") as connection:
-        return month_of(connection, "m", START, END, now=NOW, main_signal="confidence")
+        return month_of(connection, "m", START, END, now=NOW, maturity=30 * DAY, main_signal="confidence")
 
 
 def test_the_figures_are_those_of_the_month_alone(month: Month) -> None:
@@ -139,6 +140,8 @@ def test_the_figures_are_those_of_the_month_alone(month: Month) -> None:
     assert "version 31 500" in shown
     assert f"{mended.ece:.3f}" in shown
     assert "Predictions of the month, with the labels known on 20 Nov 2026" in shown
+    assert "Labels of its last days may still come" in shown
+    assert "provisional" in shown
 
 
 def test_segments_are_ranked_by_what_their_gap_is_at_least(month: Month) -> None:
@@ -187,7 +190,8 @@ def test_the_page_is_the_same_file_under_a_policy_that_allows_only_its_style(sto
         answer = client.get("/reports/m/2026-10")
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
-        assert Outline(answer.text).words() == Outline(html_document(month, min_labels=100)).words()
+        mature = replace(month, maturity=timedelta(0))
+        assert Outline(answer.text).words() == Outline(html_document(mature, min_labels=100)).words()
         assert client.get("/reports/m").headers["location"] == "/reports/m/2026-10"
         assert "No prediction of this model was made in this month" in client.get("/reports/m/2026-08").text
         assert "The month is not over" in client.get("/reports/m/2026-11").text
