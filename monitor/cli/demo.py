@@ -41,6 +41,13 @@ names = ["easy", "medium", "hard"]
 [retention]
 label_horizon = "60d"
 
+[recalibration]
+schedule = "0 0 * * 1"
+
+[recalibration.models.risk-scorer]
+mode = "automatic"
+on_alerts = ["OverConfident", "Drift"]
+
 [clock]
 rate = {rate}
 
@@ -67,7 +74,7 @@ def demo(
     drift_after: Annotated[
         float, typer.Option(min=0.0, help="Seconds of live traffic before a segment drifts.")
     ] = 30.0,
-    drift_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds until it is well again.")] = 180.0,
+    drift_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds until it is well again.")] = 240.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
     slack_webhook: Annotated[
         str | None,
@@ -181,6 +188,7 @@ def _traffic_settings(
         per_second=per_second,
         drift_after_seconds=drift_after,
         drift_seconds=drift_seconds,
+        web=str(servers["web"]),
     )
     return msgspec.json.encode(settings).decode()
 

@@ -1,8 +1,8 @@
 """Simulated answers as messages: the predictions, their labels hours later, corrections, and a few broken ones."""
 
 import uuid
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -33,11 +33,18 @@ class Due(NamedTuple):
     body: bytes
 
 
+Mapped: TypeAlias = Callable[[float, dict[str, str | int]], tuple[float, int] | None]
+"""What a service makes of a confidence and its segments before it acts: the calibrated value, and the version of the
+map; None without one."""
+
+
 def _encode(document: dict[str, object]) -> bytes:
     return msgspec.json.encode(document)
 
 
-def messages(answers: Answers, at_us: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Due]:
+def messages(
+    answers: Answers, at_us: NDArray[np.int64], rng: np.random.Generator, mapped: Mapped | None = None
+) -> Iterator[Due]:
     """The messages of answers given at the instants: one prediction each, and what the labellers make of it."""
     n = at_us.size
     delay = np.minimum(np.exp(rng.normal(np.log(MEDIAN_DELAY_HOURS), 0.6, n)), 11.0)
@@ -47,7 +54,7 @@ def messages(answers: Answers, at_us: NDArray[np.int64], rng: np.random.Generato
     raw_ids = rng.bytes(16 * n)
     for i in range(n):
         key = str(uuid.UUID(bytes=raw_ids[16 * i : 16 * i + 16], version=4)).encode()
-        yield _prediction(answers, i, key, int(at_us[i]))
+        yield _prediction(answers, i, key, int(at_us[i]), mapped)
         if luck[3, i] < BROKEN:
             yield _broken(key, int(at_us[i]), int(luck[3, i] / BROKEN * 4))
         if luck[0, i] < LABELLED:
@@ -61,17 +68,27 @@ def messages(answers: Answers, at_us: NDArray[np.int64], rng: np.random.Generato
                 yield _label(key, second_us, {"retract": True, "source": "human"})
 
 
-def _prediction(answers: Answers, i: int, key: bytes, at_us: int) -> Due:
+def _prediction(answers: Answers, i: int, key: bytes, at_us: int, mapped: Mapped | None) -> Due:
+    confidence = float(answers.confidence[i])
+    segments: dict[str, str | int] = {
+        "lang": str(answers.language[i]),
+        "prompt_tokens": int(answers.prompt_tokens[i]),
+    }
+    signals = {name: float(values[i]) for name, values in answers.signals.items()}
+    found = None if mapped is None else mapped(confidence, segments)
+    if found is not None:
+        signals["calibrated"] = found[0]
+        segments["calibrator"] = str(found[1])
     document: dict[str, object] = {
         "prediction_id": key.decode(),
         "model": answers.model.name,
         "model_version": answers.model.version,
         "predicted_at": at_us // 1000,
-        "confidence": float(answers.confidence[i]),
-        "segments": {"lang": str(answers.language[i]), "prompt_tokens": int(answers.prompt_tokens[i])},
+        "confidence": confidence,
+        "segments": segments,
     }
-    if answers.signals:
-        document["signals"] = {name: float(values[i]) for name, values in answers.signals.items()}
+    if signals:
+        document["signals"] = signals
     return Due(at_us, PREDICTION, key, _encode(document))
 
 

@@ -11,14 +11,15 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from monitor.demo.events import PREDICTION, Due, messages
+from monitor.demo.events import PREDICTION, Due, Mapped, messages
+from monitor.demo.maps import Maps
 from monitor.demo.models import MODELS, answers
 from monitor.errors import Unavailable
 from monitor.kafka.access import KafkaAccess
@@ -27,6 +28,7 @@ from monitor.kafka.publisher import Publisher
 TICK_SECONDS: Final = 0.1
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NO_MAPS: Final[Mapping[str, Mapped]] = {}
 
 BEGINS: Final = "drift begins: risk-scorer is wrong more often in French than it says"
 ENDS: Final = "drift ends: risk-scorer is right in French as often as it says again"
@@ -47,7 +49,9 @@ class TrafficSettings:
     history_days: float = 30.0
     per_second: float = 120.0
     drift_after_seconds: float = 30.0
-    drift_seconds: float = 180.0
+    drift_seconds: float = 240.0
+    web: str = ""
+    """Where maps come from; "": none are applied."""
 
     def now_us(self, wall_at: datetime) -> int:
         """The clock's instant in microseconds since 1970."""
@@ -78,13 +82,14 @@ class Simulation:
             self.waiting.extend(messages(answers(model, self.rng, each), at_us, self.rng))
         self.waiting.sort()
 
-    def put_live(self, from_us: int, until_us: int, *, drifted: bool) -> None:
-        """Queue the answers given between two instants."""
+    def put_live(self, from_us: int, until_us: int, *, drifted: bool, maps: Mapping[str, Mapped] = NO_MAPS) -> None:
+        """Queue the answers given between two instants; `maps` by model are what their service applies."""
         seconds = (until_us - from_us) / 1e6 / self.settings.rate
         for model in MODELS:
             n = int(self.rng.poisson(self.settings.per_second / len(MODELS) * seconds))
             at_us = np.sort(self.rng.integers(from_us, until_us, n))
-            for due in messages(answers(model, self.rng, n, drifted=drifted), at_us, self.rng):
+            made = answers(model, self.rng, n, drifted=drifted)
+            for due in messages(made, at_us, self.rng, maps.get(model.name)):
                 heapq.heappush(self.waiting, due)
 
     def due(self, now_us: int) -> Iterator[Due]:
@@ -106,9 +111,9 @@ def publish(publisher: Publisher, settings: TrafficSettings, due: Iterable[Due])
 def run(settings: TrafficSettings, stopped: Callable[[float], bool], say: Callable[[str], None]) -> None:
     """Publish the history, then live traffic until `stopped`, which waits some seconds, is true.
 
-    `say` hears when the drift begins and when it ends. A broker that is away is waited for.
+    `say` hears when the drift begins and when it ends, and which maps are applied. A broker that is away is waited for.
     """
-    simulation = Simulation(settings)
+    simulation, maps = Simulation(settings), Maps(settings.web, say)
     sent_us = settings.now_us(datetime.now(UTC))
     simulation.put_history(sent_us)
     with Publisher(KafkaAccess(bootstrap_servers=(settings.bootstrap,), client_id="caldrift-demo")) as publisher:
@@ -121,7 +126,7 @@ def run(settings: TrafficSettings, stopped: Callable[[float], bool], say: Callab
             if settings.drifts(time.monotonic() - live_since) != drifted:
                 drifted = not drifted
                 say(BEGINS if drifted else ENDS)
-            simulation.put_live(sent_us, now_us, drifted=drifted)
+            simulation.put_live(sent_us, now_us, drifted=drifted, maps=maps.mapped)
             sent_us = now_us
             try:
                 publish(publisher, settings, simulation.due(now_us))

@@ -125,7 +125,7 @@ CALDRIFT_POSTGRES__DSN_FILE, or dsn_file here
 FILE:33:17: retention.label_horizon: must be a duration such as 90s, 5m, 12h or 7d, got 5
 FILE:35:9: events.fields.prediction.model: must differ from prediction_id, got "id" for both
 FILE:38:1: colour: unknown key; allowed: kafka, postgres, events, segments, windows, ingest, retention, readings, \
-drift, alerts, recalibration, web, clock
+drift, alerts, recalibration, review, web, clock
 FILE:40:9: clock.epoch: must be a date and time with a zone, such as 2026-01-31T12:00:00Z, got 2026-01-01T00:00:00
 """
 
