@@ -54,6 +54,9 @@ routes:
   team: {{notify: [{slack}], group_wait: 0s}}
 fallback_route: team
 
+recalibration:
+  tell: [pagerduty, {slack}]
+
 templates:
   title: "{{{{ summary }}}}"
   text: "{{{{ rule.description }}}}"

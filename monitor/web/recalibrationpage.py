@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from monitor.calibration.calibrators.artefact import Calibrator
 from monitor.calibration.calibrators.curves import apply
-from monitor.calibration.gate import Gate
+from monitor.calibration.gate import Gate, Rival
 from monitor.errors import CaldriftError
 from monitor.postgres.calibrators import InForce, Run, Stored
 from monitor.recalibration.trial import Trial
@@ -26,8 +26,12 @@ SHOWN: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 MOST_MAPS: Final = 50
 LEVEL: Final = Gate().level
 """Of the intervals of the hold-out."""
-_RIVALS: Final = {"in force": "the map in force", "as stated": "as stated", "a constant": "a constant"}
-"""What the gate holds a candidate against."""
+_RIVALS: Final[dict[Rival, str]] = {
+    "in force": "the map in force",
+    "as stated": "as stated",
+    "a constant": "a constant",
+}
+"""What the gate holds a candidate against; without a map in force, that is what is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +204,10 @@ def _facts(trial: Trial) -> Iterator[tuple[str, str]]:
     )
     yield "judged on", f"{plain(trial.holdout_labels)} later labels, up to {instant_text(trial.until)}"
     yield "maps by", trial.by or "nothing: one map for all"
+    gains = trial.verdict.gains
     for rival, words in _RIVALS.items():
-        gain = trial.verdict.gains.get(rival)  # type: ignore[call-overload]
-        if gain is not None:
+        gain = gains.get(rival)
+        if gain is not None and (rival != "in force" or gain != gains.get("as stated")):
             yield f"log loss against {words}", f"{-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f}) nats"
     slope = trial.verdict.slope
     if slope is not None:

@@ -7,12 +7,15 @@ from urllib.parse import quote
 
 from monitor.alerting.force import Force
 from monitor.alerting.notice import Change, Happening
+from monitor.calibration.gate import Rival
 from monitor.postgres.calibrators import InForce, Run, in_force, promotions, runs, stored
 from monitor.postgres.database import Connection
 from monitor.recalibration.trial import Trial
 
+IN_FORCE: Final = "in force"
 AS_STATED: Final = "as stated"
-_RIVALS: Final = {"in force": "against the map in force", "as stated": "against as stated"}
+_RIVALS: Final[dict[Rival, str]] = {IN_FORCE: "against the map in force", AS_STATED: "against as stated"}
+"""What the gate holds a candidate against; without a map in force, that is what is stated."""
 
 
 def of_run(connection: Connection, run: Run, force: Force) -> Change | None:
@@ -36,7 +39,8 @@ def of_promotion(connection: Connection, promotion: InForce, force: Force) -> Ch
     before = next((each for each in every if each.number == promotion.number - 1), None)
     chosen = promotion.calibrator
     known = {each.calibrator.id for each in every if each.calibrator and each.number < promotion.number}
-    is_back = chosen is None or chosen.id in known
+    was_shown = before is not None and before.calibrator == chosen  # in shadow, and now active
+    is_back = chosen is None or (chosen.id in known and not was_shown)
     happened: Happening = "rolled_back" if is_back else "shadowed" if promotion.stage == "shadow" else "promoted"
     run = next((each for each in runs(connection, promotion.model) if chosen and each.calibrator_id == chosen.id), None)
     trial = None if run is None else run.trial
@@ -84,6 +88,6 @@ def _facts(trial: Trial | None) -> Iterator[tuple[str, str]]:
     if trial.by:
         yield "maps by", trial.by
     for rival, words in _RIVALS.items():
-        gain = trial.verdict.gains.get(rival)  # type: ignore[call-overload]
-        if gain is not None:
+        gain = trial.verdict.gains.get(rival)
+        if gain is not None and (rival != IN_FORCE or gain != trial.verdict.gains.get(AS_STATED)):
             yield f"log loss {words}", f"{-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f})"
