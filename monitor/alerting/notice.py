@@ -118,8 +118,9 @@ class Change:
     `version` is the map that waits for a person (proposed), that is applied from now on (promoted, shadowed,
     rolled_back) or that goes on being applied (kept); `previous` the one that was in force until then. Either is None
     where confidences are taken as stated. `by` is who decided, `sentence` why; `facts` at most ten, each with its name.
-    `before` and `after` are the bins of two reliability diagrams of the same labels, none of which the map was fitted
-    on; no bins, no diagram. `report` leads to the report of the model. Raises BadInput.
+    `before` and `after` are the bins of two reliability diagrams of the same labels: as stated, and as the map says
+    that the news is about, which was not fitted on them (kept: the one that was not taken). No bins, no diagram.
+    `report` leads to the report of the model. Raises BadInput.
     """
 
     what: Happening

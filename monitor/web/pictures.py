@@ -42,6 +42,6 @@ def _before_and_after(change: Change) -> Picture:
 
 
 def _names(change: Change) -> tuple[str, str]:
-    """What is drawn on the left and on the right; what is kept was held against a map on trial, which has no name."""
-    before = f"before: {named(change.previous)}"
-    return before, "on trial, not taken" if change.what == "kept" else f"after: {named(change.version)}"
+    """What is drawn on the left and on the right."""
+    mapped = named(change.previous if change.version is None else change.version)
+    return "as stated", "a map that was not taken" if change.what == "kept" else f"with {mapped}"

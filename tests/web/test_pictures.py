@@ -33,7 +33,7 @@ def test_a_change_is_shown_before_and_after_side_by_side() -> None:
     found = reliability(news(), 0.95)
     assert found is not None
     assert found.title == "Reliability of triage-v3 / stated: map 4 in force"
-    said = "before: map 3 and after: map 4; 400 labels; On 4,310 later labels"
+    said = "as stated and with map 4; 400 labels; On 4,310 later labels"
     assert found.described.startswith(f"Reliability of triage-v3 / stated, {said}")
     image = pixels(found.png)
     left, right = image[:, : image.shape[1] // 2], image[:, image.shape[1] // 2 :]
@@ -46,14 +46,14 @@ def test_a_change_is_shown_before_and_after_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        (change(what="kept", version=3, previous=3), "before: map 3 and on trial, not taken;"),
-        (change(what="proposed", previous=None), "before: confidences as stated and after: map 4;"),
-        (change(what="rolled_back", version=None, previous=4), "before: map 4 and after: confidences as stated;"),
-        (change(what="kept", version=None, previous=None, after=()), ", before: confidences as stated;"),
-        (change(before=()), ", after: map 4;"),
+        (change(what="kept", version=3, previous=3), ", as stated and a map that was not taken;"),
+        (change(what="proposed", previous=None), ", as stated and with map 4;"),
+        (change(what="rolled_back", version=None, previous=3), ", as stated and with map 3;"),
+        (change(what="kept", version=None, previous=None, after=()), ", as stated;"),
+        (change(before=()), ", with map 4;"),
     ],
 )
-def test_the_picture_of_a_change_says_what_is_before_and_what_after(said: Change, shown: str) -> None:
+def test_the_picture_of_a_change_says_whose_word_each_side_takes(said: Change, shown: str) -> None:
     found = reliability(news(last=said), 0.95)
     assert found is not None
     assert shown in found.described
