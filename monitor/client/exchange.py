@@ -88,6 +88,4 @@ def _body(response: http.client.HTTPResponse, limit: float) -> bytes:
             raise TimeoutError
         if len(body) > LARGEST_ANSWER:
             raise Unavailable(f"the answer is larger than {LARGEST_ANSWER:,} bytes")
-    if response.length:
-        raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)

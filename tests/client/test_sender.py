@@ -255,12 +255,16 @@ def test_a_broker_may_be_named_without_its_port(server: str, address: tuple[str,
 
 
 ENDS = """
-import os, sys
+import os, sys, time
 from monitor.client import Client
-from monitor.client.sender import address_of
-client = Client("m1", bootstrap_servers=sys.argv[1], predictions_topic=sys.argv[2], labels_topic=sys.argv[3])
+client = Client(
+    "m1", bootstrap_servers=sys.argv[1], predictions_topic=sys.argv[2], labels_topic=sys.argv[3],
+    kafka={"linger_ms": 1500},
+)
 client.log_prediction(0.9, prediction_id="parent")
 client.flush()
+client.log_prediction(0.9, prediction_id="in the parent's producer")
+time.sleep(0.3)
 if os.fork() == 0:
     client.log_prediction(0.9, prediction_id="child")
     sys.exit(0)
@@ -274,7 +278,8 @@ def test_what_waits_when_a_process_ends_is_sent_first(broker: str, topics: Topic
         [sys.executable, "-P", "-c", ENDS, broker, *topics], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(each.prediction_id for each in predictions(broker, topics, 3)) == ["child", "last words", "parent"]
+    wanted = ["child", "in the parent's producer", "last words", "parent"]
+    assert sorted(each.prediction_id for each in predictions(broker, topics, 4)) == wanted
 
 
 def test_importing_the_client_brings_no_server_with_it() -> None:
