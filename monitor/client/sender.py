@@ -221,9 +221,13 @@ class Sender:
 
     def _disconnect(self) -> None:
         until = self._until or time.monotonic()
-        if self._producer is not None:
+        producer = self._producer
+        if producer is not None:
             with suppress(Exception):
-                self._producer.close(timeout=max(until - time.monotonic(), 0))
+                producer.flush(timeout=max(until - time.monotonic(), 0))
+            producer.flush = _at_once  # it flushes again when closed, and is not closed where that takes too long
+            with suppress(Exception):
+                producer.close(timeout=max(until - time.monotonic(), 0))
         self._reap()
         with self._lock:
             left, self._held, self._held_bytes = self._held, 0, 0
@@ -249,6 +253,10 @@ class Sender:
 
 _PARENTS: Final[list[object]] = []
 """Producers of the process that this one was forked from: kept, since their end would close what is not ours."""
+
+
+def _at_once(timeout: float | None = None) -> None:
+    """A flush of what was flushed."""
 
 
 def _reach(options: Mapping[str, object]) -> None:

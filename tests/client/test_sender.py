@@ -218,6 +218,28 @@ def test_events_wait_for_a_broker_that_comes_later(make: Make, tmp_path: Path) -
         broker.stop()
 
 
+def test_a_broker_that_went_away_is_not_waited_for_when_a_service_ends(make: Make, tmp_path: Path) -> None:
+    from monitor.kafka.access import KafkaAccess
+    from monitor.kafka.topics import create_topics
+
+    before = set(threading.enumerate())
+    broker = start_broker(tmp_path / "broker")
+    try:
+        create_topics(KafkaAccess((broker.address,)), ["predictions", "labels"], 1)
+        client = make(bootstrap_servers=broker.address)
+        client.log_prediction(0.5)
+        assert client.flush(30)
+    finally:
+        broker.stop()
+    client.log_prediction(0.5)
+    time.sleep(0.2)
+    began = time.monotonic()
+    client.close(0.5)
+    assert time.monotonic() - began < 3
+    eventually(lambda: client.stats.lost == 1)
+    eventually(lambda: set(threading.enumerate()) <= before)
+
+
 def test_a_forked_process_logs_for_itself_and_sends_nothing_twice(
     make: Make, server: Receiver, broker: str, topics: Topics
 ) -> None:
