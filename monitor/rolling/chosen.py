@@ -11,8 +11,9 @@ RawSegments = Mapping[str, str | float | bool]
 def choosing(segments: RawSegments, dimensions: Sequence[Dimension]) -> tuple[dict[str, str], dict[str, float]]:
     """The segment of a prediction, and its numeric fields. `dimensions` are the declared ones.
 
-    As in the store, neither the name of a declared dimension nor the field that it reads is one of its own. Raises
-    TypeError or ValueError for a value that is neither text nor a number, true or false.
+    As in the store, neither the name of a declared dimension nor the field that it reads is one of its own. A number
+    that a dimension cuts is a numeric field by the name of the dimension too: maps know it by that. Raises TypeError or
+    ValueError for a value that is neither text nor a number, true or false.
     """
     texts: dict[str, str] = {}
     numbers: dict[str, float] = {}
@@ -30,7 +31,11 @@ def choosing(segments: RawSegments, dimensions: Sequence[Dimension]) -> tuple[di
         texts.pop(dimension.source, None)
         texts.pop(dimension.name, None)
     for dimension in dimensions:
-        found = dimension.value_of(raw[dimension.source]) if dimension.source in raw else None
-        if found:
+        if dimension.source not in raw:
+            continue
+        value = raw[dimension.source]
+        if found := dimension.value_of(value):
             texts[dimension.name] = found
+        if dimension.cuts and not isinstance(value, str):
+            numbers[dimension.name] = value
     return texts, numbers

@@ -120,6 +120,19 @@ def test_a_number_falls_between_the_cuts_that_the_server_tells(make: Make, serve
     assert of_release.log_prediction(0.9).value == lookup.apply(0.9, {"lang": "l2"})
 
 
+def test_a_map_that_depends_on_a_number_finds_it_in_the_field_that_its_dimension_reads(
+    make: Make, server: Receiver
+) -> None:
+    read = DeclaredDimension(name="difficulty", field="prompt_tokens", cuts=(0.0,))
+    served = artefact("adaptive_temperature")
+    server.answering = lambda _: reply(document(served, dimensions=(read,)))
+    client = make(server=server.url)
+    eventually(lambda: client.version == 3)
+    hard, easy = client.calibrate(0.9, {"prompt_tokens": 1.0}), client.calibrate(0.9, {"prompt_tokens": -1.0})
+    assert hard == Lookup(served).apply(0.9, {}, {"difficulty": 1.0})
+    assert easy > hard + 0.1
+
+
 @pytest.mark.parametrize(
     ("value", "decision"), [(0.9, "accept"), (0.95, "accept"), (0.89, "review"), (0.5, "review"), (0.49, "reject")]
 )

@@ -28,6 +28,14 @@ def test_true_and_false_are_texts_and_numbers_are_fields() -> None:
     assert choosing({"new": True, "old": False, "size": 3}, ()) == ({"new": "true", "old": "false"}, {"size": 3.0})
 
 
+def test_a_number_that_a_dimension_cuts_is_known_by_the_name_of_the_dimension() -> None:
+    cut = Dimension("difficulty", "prompt_tokens", (200.0,), ("easy", "hard"))
+    texts, numbers = choosing({"prompt_tokens": 512}, (cut,))
+    assert texts == {"difficulty": "hard"}
+    assert numbers["difficulty"] == 512.0
+    assert "difficulty" not in choosing({"prompt_tokens": "many"}, (cut,))[1]
+
+
 @pytest.mark.parametrize("value", [None, [], {}])
 def test_a_value_of_no_kind_is_an_error(value: object) -> None:
     with pytest.raises(TypeError):
