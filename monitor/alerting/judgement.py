@@ -5,12 +5,24 @@ other way round a small series, whose bounds are wide, would fire for ever.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.alerting.alertrules import AlertRule, Threshold
-from monitor.alerting.verdict import Alarmed, Compare, Estimate, Finding, Measured, Proof, Said, Verdict, sign_of
+from monitor.alerting.verdict import (
+    Alarmed,
+    Compare,
+    Diagram,
+    Estimate,
+    Finding,
+    Measured,
+    Proof,
+    Said,
+    Verdict,
+    sign_of,
+)
 from monitor.calibration.reading import Reading
 from monitor.drift.alarms import Alarm
 
@@ -165,8 +177,17 @@ class Standing:
     acknowledged: bool = False
 
 
-def of_detector(standing: Standing, as_of: datetime) -> Verdict:
-    """The verdict on what a detector said.
+def diagram_of(readings: Iterable[Reading]) -> Diagram | None:
+    """The diagram of the first reading that has bins."""
+    for reading in readings:
+        if reading.bins:
+            bins = tuple(reading.bins)
+            return Diagram(window=reading.window, confidence_level=reading.confidence_level, bins=bins)
+    return None
+
+
+def of_detector(standing: Standing, as_of: datetime, diagram: Diagram | None = None) -> Verdict:
+    """The verdict on what a detector said; `diagram` goes with the evidence of an alarm.
 
     An alarm is a crossing of its own evidence, and stands until the series has shown otherwise: until as many labels as
     a baseline takes came after it without another alarm, or a baseline of later panes alone is in force (after a page
@@ -196,6 +217,7 @@ def of_detector(standing: Standing, as_of: datetime) -> Verdict:
         intercept=alarm.intercept,
         labels_since=standing.labels_since,
         calm_labels=standing.calm_labels,
+        diagram=diagram,
     )
     return Verdict("below" if is_over else "crossed", evidence)
 

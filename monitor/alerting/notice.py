@@ -53,7 +53,8 @@ class Evidence:
 
     `estimate`, `interval` and `limit` are in `unit`, all finite; `n` counts the labels that they rest on; the window
     is as long as `window` and was read at `as_of`. None: `interval` of a measure without one, `limit` of a detector's
-    alarm, `window` of what has none. `bins` are those of the reliability diagram. Raises BadInput.
+    alarm, `window` of what has none. `bins` are those of the reliability diagram, which is of the window named
+    `bins_of` where that is another one. Raises BadInput.
     """
 
     measure: str
@@ -65,6 +66,7 @@ class Evidence:
     window: timedelta | None
     as_of: Moment
     bins: tuple[Bin, ...] = ()
+    bins_of: str = ""
 
     def __post_init__(self) -> None:
         limit = () if self.limit is None else (self.limit,)

@@ -54,10 +54,19 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured"):
     bins: tuple[Bin, ...] = ()
 
 
+class Diagram(msgspec.Struct, frozen=True, kw_only=True):
+    """The reliability diagram of a window, by its name; intervals of the bins are of `confidence_level`."""
+
+    window: str
+    confidence_level: float
+    bins: tuple[Bin, ...]
+
+
 class Alarmed(msgspec.Struct, frozen=True, kw_only=True, tag="alarmed"):
     """The evidence of a detector rule: the alarm that stands; its fields as in `monitor.drift.alarms.Alarm`.
 
-    `labels_since` counts the mature labels since the alarm, of the `calm_labels` that would end it.
+    `labels_since` counts the mature labels since the alarm, of the `calm_labels` that would end it. `diagram` shows the
+    series then, in the shortest window that held labels.
     """
 
     as_of: datetime
@@ -75,6 +84,7 @@ class Alarmed(msgspec.Struct, frozen=True, kw_only=True, tag="alarmed"):
     intercept: float
     labels_since: float
     calm_labels: int
+    diagram: Diagram | None = None
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said"):

@@ -171,6 +171,8 @@ def _evidence(alert: Alert) -> notice.Evidence | None:
                 n=int(found.labels),
                 window=None,
                 as_of=found.as_of,
+                bins=found.diagram.bins if found.diagram else (),
+                bins_of=found.diagram.window if found.diagram else "",
             )
         case _:
             return None

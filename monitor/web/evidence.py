@@ -9,7 +9,7 @@ from typing import assert_never
 from markupsafe import Markup
 
 from monitor.alerting.round import FIRING_SHARE
-from monitor.alerting.verdict import Alarmed, Evidence, Measured, Said, sign_of
+from monitor.alerting.verdict import Alarmed, Diagram, Evidence, Measured, Said, sign_of
 from monitor.rolling.panes import start_of
 from monitor.web.alertwords import alarm_text, estimate_text, measure_name, number_text, value_text
 from monitor.web.charts import bins_diagram, level
@@ -31,12 +31,23 @@ class EvidenceView:
 
 def evidence_view(evidence: Evidence, ident: str, title: str) -> EvidenceView:
     """The view of evidence; `ident` begins the ids of its parts."""
-    diagram = EMPTY
-    if isinstance(evidence, Measured) and evidence.bins:
+    drawn, diagram = _drawn(evidence), EMPTY
+    if drawn is not None and drawn.bins:
         diagram = figure(
-            bins_diagram(evidence.bins, evidence.confidence_level, f"{ident}-reliability", f"Reliability {ident}")
+            bins_diagram(drawn.bins, drawn.confidence_level, f"{ident}-reliability", f"Reliability {ident}")
         )
     return EvidenceView(ident, title, [*_facts(evidence), ("as of", instant_text(evidence.as_of))], diagram)
+
+
+def _drawn(evidence: Evidence) -> Measured | Diagram | None:
+    """What the diagram of the evidence is drawn from."""
+    match evidence:
+        case Measured():
+            return evidence
+        case Alarmed(diagram=diagram):
+            return diagram
+        case _:
+            return None
 
 
 def _facts(evidence: Evidence) -> list[tuple[str, str]]:
@@ -85,6 +96,7 @@ def _alarmed(evidence: Alarmed) -> list[tuple[str, str]]:
             "labels since the alarm",
             f"{plain(evidence.labels_since)} of {plain(evidence.calm_labels)} without another one that end it",
         ),
+        *([("diagram", f"window {evidence.diagram.window}")] if evidence.diagram else []),
     ]
 
 

@@ -24,7 +24,9 @@ def reliability(notice: Notice, confidence_level: float) -> Picture | None:
         if evidence is not None and evidence.bins:
             name = series_name(alert.series)
             drawn = png(str(bins_diagram(evidence.bins, confidence_level, "reliability").picture))
-            return Picture(drawn, f"Reliability: {name}", f"Reliability diagram of {name}: {figures(evidence)}")
+            over = f", window {evidence.bins_of}" if evidence.bins_of else ""
+            about = f"Reliability diagram of {name}{over}: {figures(evidence)}"
+            return Picture(drawn, f"Reliability{over}: {name}", about)
     changed = (each.change for each in notice.changes)
     found = next((change for change in changed if change.before or change.after), None)
     return None if found is None else _before_and_after(found)

@@ -1,5 +1,6 @@
 """Looks: what the rules on series see at the end of a pass, in readings and in what the detectors said."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import numpy as np
 from monitor.alerting.alert import Alert
 from monitor.alerting.alertrules import AlertRule, DriftAlarm
 from monitor.alerting.baselines import spans, together
-from monitor.alerting.judgement import of_detector
+from monitor.alerting.judgement import diagram_of, of_detector
 from monitor.alerting.readingrule import ReadingRule
 from monitor.alerting.round import Look
 from monitor.alerting.rules import Baseline, LastRecalibration, LastVersion
@@ -134,6 +135,9 @@ def _of_detectors(looking: Looking) -> Iterator[Look]:
     watched |= judging.alarmed
     since = looking.as_of - LOOK_BACK if judging.judged_at is None else looking.as_of
     found = standings(looking.connection, sorted(watched - {None}), since, looking.evaluation.drift.baseline_labels)
+    alarmed = sorted({number for (number, _), standing in found.items() if standing.alarm is not None})
+    shortest = sorted(looking.evaluation.windows, key=lambda window: window.hours or math.inf)
+    drawn = newest(looking.connection, [(number, window.name) for number in alarmed for window in shortest])
     for (number, tier), standing in found.items():
         for rule in judging.drift:
             condition = rule.condition
@@ -142,7 +146,8 @@ def _of_detectors(looking: Looking) -> Iterator[Look]:
             if not selects(rule.select, series[number], looking.evaluation.main_signal):
                 continue
             target = target_of(series[number], "", number)
-            verdict = of_detector(standing, looking.as_of)
+            readings = (drawn[key] for window in shortest if (key := (number, window.name)) in drawn)
+            verdict = of_detector(standing, looking.as_of, diagram_of(readings))
             if verdict.finding == "crossed" or alert_id(rule.name, target) in judging.open:
                 yield _look(looking, rule, target, verdict)
 

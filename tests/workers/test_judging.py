@@ -23,6 +23,7 @@ from monitor.postgres.leader import LeadershipLostError, take_lead
 from monitor.postgres.rule_sets import rule_set
 from monitor.rolling.panes import hour_of, start_of
 from monitor.rolling.windows import window_named
+from monitor.web.pictures import reliability
 from monitor.workers import evaluation as evaluation_module
 from monitor.workers import rulesource
 from monitor.workers.evaluation import turn
@@ -522,6 +523,11 @@ rules:
     assert evidence is not None
     assert evidence.interval is not None
     assert evidence.interval[0] - 0.1 < 0.4 < evidence.interval[1] + 0.1
+    assert evidence.bins_of == "6h"
+    assert sum(each.n for each in evidence.bins) == 6 * 60
+    picture = reliability(service.notices()[0], 0.95)
+    assert picture is not None
+    assert picture.title == "Reliability, window 6h: m / confidence / lang=de"
     connection.execute("INSERT INTO acknowledgement SELECT id, raised_at, 'anna', 'seen' FROM alarm")
     service.live(2, DRIFT)
     assert service.transitions()[-1][:2] == ("de", "resolved")
