@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from monitor.errors import BadInput
-from monitor.postgres import alarms, alert_views, listings, pipeline, rule_sets
+from monitor.postgres import alarms, alert_views, audit, listings, pipeline, rule_sets
 from monitor.postgres import pages as stored
 from monitor.postgres.alert_views import OPEN
 from monitor.postgres.offsets import read_offsets
@@ -26,6 +27,9 @@ from monitor.web.ruleset import rules_of
 Refresh = Annotated[Literal["on", "off"], Query()]
 Text = Annotated[str, Query(max_length=500)]
 Rank = Literal["excess", "gap", "ece", "n", "name"]
+
+CHANGES: Final = 100
+"""Entries of the trail on one page."""
 
 
 def router(connections: Connections, layout: Layout, options: WebOptions) -> APIRouter:
@@ -135,7 +139,7 @@ def add_series(routes: APIRouter, connections: Connections, layout: Layout, opti
 
 
 def add_others(routes: APIRouter, connections: Connections, layout: Layout) -> None:
-    """`/dead-letters` and `/definitions`."""
+    """`/dead-letters`, `/trail` and `/definitions`."""
 
     @routes.get("/dead-letters")
     def dead_letters(
@@ -146,6 +150,14 @@ def add_others(routes: APIRouter, connections: Connections, layout: Layout) -> N
             rows = pipeline.dead_letters(connection, reason=reason or None, before=before, limit=LETTERS + 1)
         view = dead_letter_view(counts, rows, reason)
         return layout.page(request, "dead_letters.html", view=view, here="/dead-letters")
+
+    @routes.get("/trail")
+    def trail(request: Request, before: Annotated[int | None, Query(ge=1)] = None) -> HTMLResponse:
+        with connections.reading() as connection:
+            found = audit.trail(connection, CHANGES + 1, before)
+        rows = [(each, json.dumps(each.detail, ensure_ascii=False)) for each in found[:CHANGES]]
+        older = f"/trail?before={rows[-1][0].id}" if len(found) > CHANGES else ""
+        return layout.page(request, "trail.html", rows=rows, older=older, here="/trail")
 
     @routes.get("/definitions")
     def definitions(request: Request) -> Response:

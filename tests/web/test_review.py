@@ -15,6 +15,7 @@ from monitor.events.rules import EventRules
 from monitor.kafka.access import KafkaAccess
 from monitor.kafka.outlet import Outlet
 from monitor.postgres import reviews
+from monitor.postgres.audit import note
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.reviews import Item
 from monitor.review.corrections import message_of
@@ -226,3 +227,16 @@ def test_a_broker_that_is_away_is_said_and_tried_again() -> None:
         with pytest.raises(Unavailable):
             outlet.send(b"k", b"v")
     outlet.close()
+
+
+def test_the_trail_shows_every_change_once_the_newest_first(client: httpx.Client, store: Connection) -> None:
+    assert "Nobody has changed anything yet" in client.get("/trail").text
+    for number in range(230):
+        note(store, f"person {number}", "try", {"number": number})
+    path, seen = "/trail", list[str]()
+    while path:
+        page = client.get(path).text
+        seen += re.findall(r">(person \d+)<", page)
+        older = re.search(r'href="(/trail[^"]*)" rel="next"', page)
+        path = older[1] if older else ""
+    assert seen == [f"person {number}" for number in reversed(range(230))]
