@@ -49,6 +49,7 @@ PAGES = (
     "/recalibration/support-triage",
     REVIEW,
     "/review",
+    "/trail",
 )
 
 SCREENS = ((380, "light"), (380, "dark"), (800, "light"), (1400, "light"), (1400, "dark"))
