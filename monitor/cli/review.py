@@ -94,6 +94,7 @@ def list_items(
     from monitor.postgres.lookup import find_model
     from monitor.postgres.reviews import waiting
     from monitor.web.links import segment_of
+    from monitor.web.reviewapi import document
     from monitor.web.reviewpage import since
     from monitor.workers.clock import load_clock
 
@@ -102,7 +103,7 @@ def list_items(
         begins = since(window or "", load_clock(connection).now())
         found = waiting(connection, model, queue, since=begins, segment=segment_of(segment or []), limit=limit)
     for each in found:
-        typer.echo(json.dumps(_document(each), ensure_ascii=False) if as_json else _line(each))
+        typer.echo(json.dumps({"schema": 1, **document(each)}, ensure_ascii=False) if as_json else _line(each))
     if not as_json:
         typer.echo(f"{len(found)} shown", err=True)
 
@@ -202,21 +203,3 @@ def _line(item: "Item") -> str:
     segment = ",".join(f"{name}={value}" for name, value in sorted(item.segments.items()))
     unsent = f"  (answered {item.reason}, its label was not sent)" if item.reason else ""
     return f"{item.id:>6}  {item.predicted_at:%Y-%m-%d %H:%M}  {segment}  {item.reference or item.prediction}{unsent}"
-
-
-def _document(item: "Item") -> dict[str, object]:
-    """Nothing of how sure the model was: that is told once it is answered, here as on the page."""
-    return {
-        "schema": 1,
-        "item": item.id,
-        "queue": item.queue,
-        "model": item.model,
-        "prediction": str(item.prediction),
-        "predicted_at": item.predicted_at.isoformat(),
-        "segment": dict(item.segments),
-        "predicted": item.predicted,
-        "reference": item.reference,
-        "label": item.label_text if item.label_text is not None else item.label_number,
-        "alike": item.alike,
-        "unsent": item.reason,
-    }

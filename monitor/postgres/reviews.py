@@ -126,6 +126,7 @@ def add_errors(
     with connection.transaction():
         connection.execute(PLAINLY)
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('caldrift review', 0))")
+        forget_closed(connection, selection.model, "errors")
         ranked = distinct(confident_errors(connection, selection, limit * ALIKE))[:limit]
         random = random_answers(connection, selection, n_controls(len(ranked), control_share))
         added = _insert(connection, selection.model, queued(ranked, random), now)
@@ -261,6 +262,20 @@ def begin_answer(connection: Connection, number: int, answer: Answer, now: datet
 def settle(connection: Connection, number: int, now: datetime) -> None:
     """Note that the broker has the label of the item's answer."""
     connection.execute("UPDATE review_answer SET settled_at = %s WHERE item = %s AND settled_at IS NULL", (now, number))
+
+
+def forget_closed(connection: Connection, model: str, queue: Queue) -> int:
+    """Remove items that need nobody's look any more, so that a queue which nobody works off stays short."""
+    return connection.execute(
+        f"""
+        DELETE FROM review_item AS gone USING (
+            SELECT i.id FROM review_item AS i LEFT JOIN pair AS p ON p.id = i.prediction
+            LEFT JOIN review_answer AS a ON a.item = i.id
+            WHERE i.model = %s AND i.queue = %s AND a.item IS NULL AND {_OPEN} IS NOT TRUE
+        ) AS closed WHERE gone.id = closed.id
+        """.encode(),
+        (model, queue),
+    ).rowcount
 
 
 def forget_gone(connection: Connection, floor_at: datetime) -> int:

@@ -11,6 +11,7 @@ from monitor.errors import BadInput
 from monitor.postgres.audit import note
 from monitor.postgres.database import Connection
 from monitor.postgres.labelled import OUTCOME, PLAINLY, segment_sets
+from monitor.postgres.reviews import forget_closed
 from monitor.review.strata import EDGES, Allocation, Stratum, allocation
 
 PURPOSE: Final = "spot check"
@@ -85,6 +86,7 @@ def draw(connection: Connection, model: str, share: float, *, main_signal: str, 
         }
         if not asked["sets"]:
             raise BadInput(f"there is no model {model!r}", "model")
+        forget_closed(connection, model, "spot_check")
         strata = _strata(connection, asked)
         found = allocation(strata, share)
         number = _insert_draw(connection, model, found, asked, share=share, now=now, by=by)

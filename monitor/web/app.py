@@ -27,6 +27,7 @@ from monitor.web import (
     pages,
     recalibrationroutes,
     reportroutes,
+    reviewapi,
     reviewroutes,
     thresholdroutes,
 )
@@ -58,6 +59,7 @@ def create_app(
     app.include_router(pages.router(connections, layout, options))
     app.include_router(alertroutes.router(connections, layout, options))
     app.include_router(recalibrationroutes.router(connections, layout, options))
+    app.include_router(reviewapi.router(connections, tell))
     app.include_router(reviewroutes.router(connections, layout, options, tell))
     app.include_router(api.router(connections, options))
     app.include_router(alertapi.router(connections))

@@ -25,7 +25,7 @@ from monitor.review.candidates import chance_of, distinct
 from monitor.review.corrections import message_of
 from monitor.review.matrix import BANDS
 from tests.postgres import traffic
-from tests.postgres.traffic import NOW, apply_labels, evaluate, ingest
+from tests.postgres.traffic import NOW, apply_labels, evaluate, ingest, make_room
 
 SINCE = NOW - timedelta(days=30)
 UNTIL = NOW + timedelta(days=1)
@@ -34,11 +34,11 @@ IN_GERMAN = Selection("a", SINCE, UNTIL, {"lang": "de"})
 
 
 @pytest.fixture
-def filled(connection: Connection) -> Connection:
-    """A store in which everything has happened that can happen to a pair."""
-    chance = random.Random(5)
-    ingest(connection, chance, 600)
-    return connection
+def filled(either_layout: Connection) -> Connection:
+    """A store in which everything has happened that can happen to a pair, in both layouts."""
+    make_room(either_layout)
+    ingest(either_layout, random.Random(5), 600)
+    return either_layout
 
 
 def outcome(row: dict[str, object]) -> float | None:
@@ -276,14 +276,34 @@ def test_a_draw_takes_each_prediction_of_its_period_with_the_propensity_that_is_
     assert (drawn.n, drawn.drawn) == (len(rows), len(expected))
 
 
+def drawn_by(connection: Connection, draw: spot_checks.Draw) -> dict[object, float]:
+    """Items of a draw that nobody labelled, with their propensities."""
+    rows = connection.execute(
+        "SELECT i.id, i.propensity FROM review_item AS i JOIN pair AS p ON p.id = i.prediction"
+        " WHERE draw = %s AND coalesce(p.label_kind, 0) = 0",
+        (draw.id,),
+    )
+    return dict(rows.fetchall())
+
+
 def test_another_share_later_changes_nothing_that_was_drawn(filled: Connection) -> None:
     first = spot(filled, 0.5)
-    before = filled.execute("SELECT * FROM review_item ORDER BY id").fetchall()
+    before = drawn_by(filled, first)
+    assert before
     with pytest.raises(BadInput, match="the next hour is not over"):
         spot(filled, 0.9)
     second = spot(filled, 0.05, now=24)
     assert second.since_at == first.until_at
-    assert filled.execute("SELECT * FROM review_item WHERE draw = %s ORDER BY id", (first.id,)).fetchall() == before
+    assert drawn_by(filled, first) == before
+
+
+def test_what_somebody_else_labelled_leaves_the_queue_for_good_with_the_next_draw(filled: Connection) -> None:
+    spot(filled, 1.0)
+    (answered, *others) = reviews.waiting(filled, "a", "spot_check", limit=1000)
+    reviews.begin_answer(filled, answered.id, Answer("cannot_tell", "Ada"), NOW)
+    spot(filled, 0.5, now=24)
+    left = filled.execute("SELECT id FROM review_item WHERE queue = 'spot_check' ORDER BY id").fetchall()
+    assert [number for (number,) in left] == sorted(each.id for each in [answered, *others])
 
 
 def test_only_what_nobody_labelled_is_to_be_checked_and_the_answer_carries_the_propensity(filled: Connection) -> None:

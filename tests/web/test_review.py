@@ -184,6 +184,24 @@ def test_who_may_only_read_sees_the_queue_and_no_form(store: Connection, databas
     assert audit == [("nightly",), ("Ada",)]
 
 
+def test_a_program_reads_the_queue_and_answers(store: Connection, database: str, told: Told) -> None:
+    headers = {"Authorization": "Bearer let me"}
+    with client_of(database, replace(REVIEWED, operator_token="let me"), told) as client:
+        assert client.get("/api/v1/review?model=a").json() == {"schema": 1, "items": []}
+        client.post("/review/find", json={"model": "a", "window": "all"}, headers=headers)
+        one = correctable(store)
+        first, *_ = client.get("/api/v1/review?model=a&limit=2").json()["items"]
+        assert (first["item"], first["prediction"]) == (one.id, str(one.prediction))
+        assert "confidence" not in first
+        path = f"/api/v1/review/{one.id}"
+        assert client.post(path, json={"reason": "label_wrong"}).status_code == 403
+        done = client.post(path, json={"reason": "label_wrong"}, headers=headers).json()
+        assert (done["reason"], done["label"]["correct"]) == ("label_wrong", True)
+        assert told.labels == [(done["label"], "a")]
+        bad = client.post(path, json={"reason": "ambiguous"}, headers=headers)
+        assert (bad.status_code, "answered by" in bad.json()["error"]) == (400, True)
+
+
 @pytest.mark.parametrize("given", [{"reason": "bad"}, {"item": "x"}, {"item": "999999"}, {"note": "n" * 3000}])
 def test_a_bad_answer_is_refused_with_a_sentence(client: httpx.Client, given: dict[str, str]) -> None:
     look(client)
