@@ -12,6 +12,7 @@ BENCHES = {
         "bench.certificates",
         "thresholds with a promise; writes the table of docs/thresholds.md",
     ),
+    "watch": ("bench.watch", "the watch over deployed certificates; writes a table of docs/thresholds.md"),
     "compare": ("bench.compare", "two releases: coverage and false verdicts; writes the table of docs/compare.md"),
     "sequences": ("bench.sequences", "intervals that hold at every look; writes docs/confidence-sequences.md"),
     "shift": ("bench.shift", "confidences that changed, without labels; writes docs/confidence-shift.md"),

@@ -12,7 +12,7 @@ from monitor.postgres.windows import read_windows
 from monitor.rolling.segments import SeriesName, segment_text
 from monitor.rolling.stacks import code, sketches
 
-MOST: Final = 40
+MOST: Final = 24
 """Series of one model that are read at once."""
 
 CHOSEN: Final = """
