@@ -18,7 +18,15 @@ from monitor.postgres.pipeline import Beat, DeadLetterCount, Progress
 from monitor.web import sentences
 from monitor.web.alertwords import alert_url
 from monitor.web.drift import AlarmView, listed
-from monitor.web.links import AlertsAddress, OverviewAddress, address_of, segment_text
+from monitor.web.links import (
+    AlertsAddress,
+    OverviewAddress,
+    ThresholdsAddress,
+    address_of,
+    month_before,
+    report_page,
+    segment_text,
+)
 from monitor.web.options import WebOptions
 from monitor.web.scales import plain, window_text
 from monitor.web.timeline import Moment, spark_line
@@ -122,6 +130,8 @@ class OverviewView:
     previous: str
     next: str
     page_size: int
+    of_model: Sequence[tuple[str, str]]
+    """Pages about the one model that is shown."""
     json_url: str
     csv_url: str
     alarms: Sequence[AlarmView]
@@ -195,6 +205,7 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         previous=replace(address, page=address.page - 1).url() if address.page > 1 else "",
         next=replace(address, page=address.page + 1).url() if first + len(found.rows) < total else "",
         page_size=PAGE_SIZE,
+        of_model=_of_model(address, options, found.progress.now),
         json_url=f"/api/v1/series?{replace(address, page=1, rank='excess', refresh=True).query()}",
         csv_url=f"/api/v1/series.csv?{replace(address, page=1, refresh=True).query()}",
         alarms=listed(found.alarms, address.window),
@@ -205,6 +216,17 @@ def view_of(found: Found, address: OverviewAddress, options: WebOptions) -> Over
         ],
         beats=[BeatView(beat.name, sentences.beat_words(beat.silent_seconds)) for beat in _newest(found.beats)],
     )
+
+
+def _of_model(address: OverviewAddress, options: WebOptions, now: datetime) -> list[tuple[str, str]]:
+    if not address.model:
+        return []
+    signal = address.signal or options.main_signal
+    thresholds = ThresholdsAddress(address.model, signal, (), address.window)
+    return [
+        ("Thresholds", thresholds.page()),
+        ("Report of the month", report_page(address.model, month_before(now))),
+    ]
 
 
 def _title(found: Found) -> str:

@@ -90,6 +90,22 @@ def test_a_promise_that_breaks_after_weeks_is_found_and_dated_to_the_day(connect
     assert 0 < shortfall < 0.2
 
 
+def test_with_the_bar_of_a_second_signal_the_parts_above_it_are_counted_and_nothing_else(
+    connection: Connection,
+) -> None:
+    standing = lead(connection)
+    hour = hour_of(NOW) + 2
+    for place, number in enumerate(some_sets(connection, "m", ["de", "en", "fr"])):
+        n = 10 ** (place + 1)
+        events = Events(np.full(n, number), np.full(n, hour), np.full(n, 0.97), np.ones(n))
+        write_delta(connection, delta_of_events(events))
+    parts = ['{"lang":"de"}', '{"lang":"en"}', '{"lang":"it"}']
+    deploy(connection, NAME, CERTIFICATE, parts=parts, also=["second >= 0.8"], by="ann", now=NOW)
+    turn(connection, standing, EVALUATION, at(NOW + 8 * HOUR))
+    (found,) = deployed(connection)
+    assert (found.also, found.seen_n) == (["second >= 0.8"], 110)
+
+
 def test_an_outage_of_months_is_caught_up_in_steps_and_ends_as_if_there_had_been_none(connection: Connection) -> None:
     traffic = Traffic(connection)
     deploy_one(connection)

@@ -45,6 +45,7 @@ PAGES = (
     "/dead-letters",
     "/definitions",
     THRESHOLDS,
+    "/reports/support-triage/2026-10",
     "/recalibration",
     "/recalibration/support-triage",
     REVIEW,

@@ -262,7 +262,15 @@ def test_every_why_link_leads_to_a_definition(pages: httpx.Client) -> None:
 
 
 def test_every_link_of_a_page_leads_somewhere(pages: httpx.Client) -> None:
-    for url in ("/?window=7d&sources=all", DRIFTED, "/alerts", FIRING, "/rules", "/thresholds/support-triage"):
+    for url in (
+        "/?window=7d&sources=all",
+        "/?model=support-triage",
+        DRIFTED,
+        "/alerts",
+        FIRING,
+        "/rules",
+        "/thresholds/support-triage",
+    ):
         for link in set(outline(pages, url).links):
             if not link.startswith("#"):
                 assert pages.get(link).status_code == 200, link
