@@ -24,7 +24,7 @@ from monitor.client.sender import Event, Sender, address_of
 from monitor.client.stats import Counts, Stats
 from monitor.events.decoding import label_decoder, prediction_decoder
 from monitor.events.messages import SEGMENTS, SIGNALS
-from monitor.events.rules import MAIN_SIGNAL, EventRules
+from monitor.events.rules import CALIBRATED, CALIBRATOR, MAIN_SIGNAL, EventRules
 from monitor.rolling.chosen import RawSegments
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("caldrift.client")
 NOTHING: Final[Mapping[str, float]] = {}
-CALIBRATED: Final = "calibrated"
-"""The signal that a calibrated value is logged as."""
-CALIBRATOR: Final = "calibrator"
-"""The segment whose value is the version of the map that made it."""
 SNAP: Final = 1e-9
 """A confidence so near below a threshold counts as on it, as it does in the sketches that certified it."""
 Verdict = Literal["accept", "review", "reject"]

@@ -10,6 +10,10 @@ from monitor.events.messages import EARLIEST_AT, IdScope
 
 MAIN_SIGNAL: Final = "confidence"
 EARLIEST_US: Final = microseconds(EARLIEST_AT)
+CALIBRATED: Final = "calibrated"
+"""The signal of what a recalibration map made of the main one."""
+CALIBRATOR: Final = "calibrator"
+"""The dimension whose value is the version of that map."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from monitor.events.messages import LabelKind
+from monitor.events.rules import CALIBRATED
 from monitor.postgres.database import Connection
 from monitor.review.candidates import Candidate
 from monitor.rolling.segments import INTERVAL
@@ -20,8 +21,6 @@ from monitor.rolling.segments import INTERVAL
 PLAINLY: Final = "SET LOCAL jit = off"
 """For transactions that look through `pair`: compiling a statement for each partition costs more than it saves."""
 
-CALIBRATED: Final = "calibrated"
-"""The signal of a recalibrated confidence: where a prediction has one it is ranked by that."""
 
 ANSWER: Final = """coalesce(p.predicted, (SELECT c.key FROM jsonb_each(p.probabilities) AS c
     ORDER BY (c.value)::float8 DESC, c.key COLLATE "C" LIMIT 1))"""

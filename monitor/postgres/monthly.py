@@ -9,10 +9,11 @@ import numpy as np
 from psycopg.rows import class_row
 
 from monitor.calibration.sketch import Sketch
+from monitor.events.rules import CALIBRATED
 from monitor.postgres.calibrators import InForce, Run, promotions, runs
 from monitor.postgres.certificates import Deployed, deployed
 from monitor.postgres.database import Connection
-from monitor.postgres.labelled import CALIBRATED, Selection, confident_errors
+from monitor.postgres.labelled import Selection, confident_errors
 from monitor.postgres.lookup import find_model
 from monitor.postgres.panes import span_sums
 from monitor.review.candidates import Candidate, distinct

@@ -15,8 +15,8 @@ from monitor.calibration.reading import Reading, ReadingSettings
 from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch
 from monitor.errors import BadInput
+from monitor.events.rules import CALIBRATED, CALIBRATOR
 from monitor.postgres.calibrators import InForce, Run
-from monitor.postgres.labelled import CALIBRATED
 from monitor.postgres.monthly import Fired, Month
 from monitor.review.candidates import Candidate
 from monitor.rolling.panes import Span, hour_of
@@ -31,7 +31,6 @@ from monitor.web.tables import figure
 from monitor.web.thresholdspage import TARGETS, CertifiedRow, DeployedRow, certified_row, deployed_row
 from monitor.web.verdicts import Range, between, count, ratio, signed
 
-VERSION: Final = "calibrator"
 """The dimension of the version of the map that was applied to a prediction."""
 WORST: Final = 10
 _MONTH: Final = re.compile(r"(2\d{3})-(0[1-9]|1[0-2])")
@@ -207,11 +206,11 @@ def _applied(month: Month, min_labels: int) -> Iterator[Applied]:
     for name in sorted(month.sums, key=lambda each: (len(each.segment), each.segment)):
         segment = parse_segment(name.segment)
         stated = name._replace(signal=month.main_signal)
-        if name.signal != CALIBRATED or segment.keys() != {VERSION} or stated not in month.sums:
+        if name.signal != CALIBRATED or segment.keys() != {CALIBRATOR} or stated not in month.sums:
             continue
         before, after = _read(month, stated, min_labels), _read(month, name, min_labels)
         yield Applied(
-            version=segment[VERSION],
+            version=segment[CALIBRATOR],
             n=plain(after.n),
             before=ratio(before.ece),
             before_interval=between(interval_of(before, "ece")),

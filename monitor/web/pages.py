@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from monitor.errors import BadInput
-from monitor.postgres import alarms, alert_views, audit, listings, pipeline, rule_sets
+from monitor.postgres import alarms, alert_views, audit, calibrators, listings, pipeline, rule_sets
 from monitor.postgres import pages as stored
 from monitor.postgres.alert_views import OPEN
 from monitor.postgres.offsets import read_offsets
@@ -133,6 +133,7 @@ def add_series(routes: APIRouter, connections: Connections, layout: Layout, opti
                 alerts=alert_views.of_series(connection, [key.series], OPEN),
                 changes=alert_views.changes(connection, key.series, [address.window, ""], until=address.as_of),
                 rules=rules_of(rule_sets.rule_set(connection))[0],
+                promotions=calibrators.promotions(connection, address.model),
             )
         view = seriespage.view_of(found, address, options)
         return layout.page(request, "series.html", view=view, here="", refresh=address.refresh)

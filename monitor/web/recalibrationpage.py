@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,16 +14,23 @@ from monitor.calibration.calibrators.artefact import Calibrator
 from monitor.calibration.calibrators.curves import apply
 from monitor.calibration.gate import Gate, Rival
 from monitor.errors import CaldriftError
+from monitor.events.rules import CALIBRATED, CALIBRATOR
 from monitor.postgres.calibrators import InForce, Run, Stored
+from monitor.postgres.listings import SeriesRow
 from monitor.recalibration.trial import Trial
 from monitor.web.charts import bins_diagram
-from monitor.web.scales import instant_text, plain
+from monitor.web.links import address_of
+from monitor.web.overview import range_of
+from monitor.web.scales import instant_text, plain, window_text
 from monitor.web.sentences import ago, plural
 from monitor.web.tables import figure
+from monitor.web.verdicts import Standing, between, ratio, standing
 
 SHOWN: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Confidences of which the page says what a map makes of them."""
 MOST_MAPS: Final = 50
+MOST_ROWS: Final = 100
+EVERYTHING: Final = "everything"
 LEVEL: Final = Gate().level
 """Of the intervals of the hold-out."""
 _RIVALS: Final[dict[Rival, str]] = {
@@ -48,7 +55,30 @@ class Found:
     stored: Sequence[Stored]
     promotions: Sequence[InForce]
     runs: Sequence[Run]
+    window: str
+    """Over which `rows` were read: the newest readings of the main signal and of what the map says."""
+    rows: Sequence[SeriesRow]
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A signal of one segment now."""
+
+    url: str
+    standing: Standing
+    ece: str
+    null_band: str
+    n: str
+
+
+@dataclass(frozen=True, slots=True)
+class NowRow:
+    """A segment now: as stated, and as the map says."""
+
+    segment: str
+    stated: Side | None
+    calibrated: Side | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +127,8 @@ class RecalibrationView:
     number: int
     can_roll_back: bool
     back: str
+    window: str
+    now_rows: Sequence[NowRow]
     trial: TrialView | None
     maps_of: str
     maps: Sequence[MapRow]
@@ -153,6 +185,8 @@ def view_of(found: Found) -> RecalibrationView:
         number=0 if force is None else force.number,
         can_roll_back=force is not None and force.calibrator is not None,
         back="as stated" if found.back is None else f"version {found.back.version}",
+        window=window_text(found.window),
+        now_rows=list(_now(found)),
         trial=_trial(found),
         maps_of="" if shown is None else f"Version {shown.version}",
         maps=[] if calibrator is None else list(_maps(calibrator)),
@@ -161,6 +195,24 @@ def view_of(found: Found) -> RecalibrationView:
         promotions=[(instant_text(each.at), each.words, each.by, each.reason) for each in found.promotions],
         runs=[(instant_text(each.at), each.cause, each.outcome, each.sentence) for each in found.runs],
     )
+
+
+def _now(found: Found) -> Iterator[NowRow]:
+    """Each segment that a map has spoken of: everything first, then in order of name."""
+    by_segment: dict[str, dict[str, Side]] = {}
+    for row in found.rows:
+        if CALIBRATOR not in row.segment:
+            by_segment.setdefault(_segment(row.segment), {})[row.signal] = _side(row, found.window)
+    for name in sorted(by_segment, key=lambda name: (name != EVERYTHING, name)):
+        sides = by_segment[name]
+        if CALIBRATED in sides:
+            yield NowRow(name, sides.get(found.signal), sides[CALIBRATED])
+
+
+def _side(row: SeriesRow, window: str) -> Side:
+    interval, null_band = range_of(row.ece_low, row.ece_high), range_of(row.null_low, row.null_high)
+    judged = standing(row.ece, interval, null_band, enough=row.enough)
+    return Side(address_of(row, window).page(), judged, ratio(row.ece), between(null_band), plain(row.n))
 
 
 def _sentence(found: Found) -> str:
@@ -245,8 +297,8 @@ def _version(each: Stored, found: Found) -> VersionRow:
     return VersionRow(each.version, instant_text(each.created_at), each.fingerprint[:12], state, url)
 
 
-def _segment(segment: dict[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in sorted(segment.items())) or "everything"
+def _segment(segment: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(segment.items())) or EVERYTHING
 
 
 def _read(stored: Stored | None) -> tuple[Calibrator | None, str]:

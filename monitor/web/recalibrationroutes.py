@@ -8,9 +8,11 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from monitor.errors import BadInput, Refused
-from monitor.postgres import calibrators, labels, lookup, pipeline
+from monitor.events.rules import CALIBRATED
+from monitor.postgres import calibrators, labels, listings, lookup, pipeline
 from monitor.postgres.calibrators import InForce
 from monitor.postgres.database import Connection
+from monitor.postgres.listings import Selection
 from monitor.web import recalibrationpage
 from monitor.web.changes import Change, Operator
 from monitor.web.connections import Connections
@@ -123,5 +125,16 @@ def _found(connection: Connection, model: str, options: WebOptions) -> recalibra
         stored=calibrators.stored(connection, model, options.main_signal),
         promotions=calibrators.promotions(connection, model),
         runs=calibrators.runs(connection, model, 50),
+        window=options.windows[0],
+        rows=[
+            row
+            for signal in (options.main_signal, CALIBRATED)
+            for row in listings.latest_rows(
+                connection,
+                Selection(options.windows[0], options.min_labels, model, signal, any_source=False),
+                rank="name",
+                limit=recalibrationpage.MOST_ROWS,
+            )
+        ],
         now=pipeline.progress(connection).now,
     )

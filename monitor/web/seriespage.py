@@ -11,8 +11,10 @@ from markupsafe import Markup
 from monitor.alerting.alertrules import AlertRule
 from monitor.calibration.reading import reading_from_json
 from monitor.errors import CaldriftError
+from monitor.events.rules import CALIBRATED
 from monitor.postgres.alarms import AlarmRow, DetectorRow
 from monitor.postgres.alert_views import AlertRow, Change
+from monitor.postgres.calibrators import InForce
 from monitor.postgres.pages import PastReading, SeriesKey
 from monitor.postgres.pipeline import Progress
 from monitor.web import drift, readingview, seriesalerts
@@ -32,7 +34,7 @@ from monitor.web.readingview import ReadingView
 from monitor.web.scales import instant_text
 from monitor.web.seriesalerts import SeriesAlertView
 from monitor.web.tables import figure
-from monitor.web.timeline import ece_timeline
+from monitor.web.timeline import Event, ece_timeline
 
 NEIGHBOURS = 24
 ALARMS = 50
@@ -57,6 +59,8 @@ class Found:
     """Those that are not ok, in any window."""
     changes: Sequence[Change]
     rules: Sequence[AlertRule]
+    promotions: Sequence[InForce]
+    """Of the model, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
                 alarms=drift.marks_of(found.alarms),
                 spans=seriesalerts.spans(found.changes),
                 limits=seriesalerts.limit_lines(found.rules, address, options.main_signal),
+                events=_events(found.promotions, address, options),
             )
         ),
         alerts=seriesalerts.listed(found.changes, found.alerts, found.progress.now, pinned=address.as_of is not None),
@@ -120,6 +125,13 @@ def view_of(found: Found, address: SeriesAddress, options: WebOptions) -> Series
         ],
         more_neighbours=len(found.neighbours) > NEIGHBOURS,
     )
+
+
+def _events(promotions: Sequence[InForce], address: SeriesAddress, options: WebOptions) -> list[Event]:
+    """The promotions, on series of the signal that is mapped and of what the maps say."""
+    if address.signal not in {options.main_signal, CALIBRATED}:
+        return []
+    return [Event(each.at, f"{instant_text(each.at)}: {each.words}, by {each.by}") for each in promotions]
 
 
 def _tags(address: SeriesAddress) -> list[tuple[str, str]]:

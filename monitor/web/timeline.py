@@ -78,6 +78,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done to the model, and when: a map put in force, say."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """One life of an alert: `end_at` None while it is not over; `is_firing`: it fires at the time of the page."""
 
@@ -104,6 +112,7 @@ class _Over:
     alarms: Sequence[Mark]
     spans: Sequence[Span]
     limits: Sequence[LimitLine]
+    events: Sequence[Event]
 
     @property
     def rows(self) -> list[str]:
@@ -123,8 +132,9 @@ def ece_timeline(
     alarms: Sequence[Mark] = (),
     spans: Sequence[Span] = (),
     limits: Sequence[LimitLine] = (),
+    events: Sequence[Event] = (),
 ) -> Figure:
-    """ECE over time with its interval and null band, alarms, and above it the lives of alerts.
+    """ECE over time with its interval and null band, alarms, events, and above it the lives of alerts.
 
     `moments` in rising order of `as_of`. `limits` far above all readings are told beside the chart only.
     Drawn for wide, medium and narrow pages, so that the texts keep their size; the style sheet shows one of them.
@@ -138,7 +148,7 @@ def ece_timeline(
         f"{len(known)} readings from {instant_text(moments[0].as_of)} to {instant_text(moments[-1].as_of)}; "
         f"{off} lie above their null band. Last: ECE {ratio(known[-1].ece)}, null band {between(known[-1].null_band)}."
     )
-    over = _Over(alarms, spans, limits)
+    over = _Over(alarms, spans, limits, events)
     drawings = [
         tag(
             "div",
@@ -190,6 +200,7 @@ def _timeline(moments: Sequence[Moment], over: _Over, width: float, height: floa
         [
             _value_axis(frame),
             _alarms(over.alarms, frame),
+            _events(over.events, frame),
             _band(moments, frame, lambda moment: moment.null_band, "null-band"),
             _band(moments, frame, lambda moment: moment.interval, "interval"),
             _limits(over.limits, frame),
@@ -222,6 +233,24 @@ def _alarms(alarms: Sequence[Mark], frame: Frame) -> Markup:
             css = "alarm" if alarm.is_page else "alarm warning"
             parts.append(tag("path", d=path([(across, frame.y.start), (across, frame.y.stop)]), class_=css))
         drawn.append(tag("g", *parts) if len(parts) > 1 else EMPTY)
+    return join(drawn)
+
+
+def _events(events: Sequence[Event], frame: Frame) -> Markup:
+    """A line with a flag where each event was."""
+    drawn = []
+    for event in events:
+        if frame.x.low <= event.at.timestamp() <= frame.x.high:
+            across, top = frame.x(event.at.timestamp()), frame.y.stop
+            flag = [(across, top), (across + 9.0, top + 4.0), (across, top + 8.0)]
+            drawn.append(
+                tag(
+                    "g",
+                    tag("title", event.words),
+                    tag("path", d=path([(across, frame.y.start), (across, top)]), class_="event"),
+                    tag("path", d=path(flag) + " Z", class_="event flag"),
+                )
+            )
     return join(drawn)
 
 
@@ -413,6 +442,7 @@ def _legend(moments: Sequence[Moment], over: _Over) -> Markup:
     strip = tag("rect", x=3.0, y=0.0, width=8.0, height=12.0, class_="onset")
     page = join([strip, tag("path", d="M17 0 L17 12", class_="alarm")])
     warning = tag("path", d="M11 0 L11 12", class_="alarm warning")
+    done = join([tag("path", d="M8 0 L8 12", class_="event"), tag("path", d="M8 0 L17 4 L8 8 Z", class_="event flag")])
     return legend(
         [
             *entries,
@@ -422,6 +452,7 @@ def _legend(moments: Sequence[Moment], over: _Over) -> Markup:
                 if _any(over.alarms, page=True)
                 else []
             ),
+            *([(done, "another map put in force, or rolled back")] if over.events else []),
             *([(warning, "warning of the drift detectors")] if _any(over.alarms, page=False) else []),
             *(
                 (_life_key(over, rule), f"{_letter(n)}: {rule} {_life_words(over, rule)}")

@@ -13,6 +13,7 @@ from monitor.calibration.calibrators.fitting import Part
 from monitor.calibration.gate import Gain
 from monitor.calibration.sketch import Row
 from monitor.errors import BadInput, CaldriftError
+from monitor.events.rules import CALIBRATOR
 from monitor.postgres.calibrators import Cause, InForce, Run, Stored, in_force, note_run, promote, promotion_of, store
 from monitor.postgres.database import Connection
 from monitor.postgres.labels import ModelSeries, labels_by_hour, last_onset, model_series, sketches_of
@@ -26,8 +27,6 @@ from monitor.rolling.segments import Dimension
 
 SERVICE: Final = "caldrift"
 """Who acts, where no person does."""
-MAP_VERSION: Final = "calibrator"
-"""The dimension by which predictions say which map they were given."""
 CHOICE: Final = 0.3
 """Share of the labels before the hold-out that decide by which dimension maps are fitted."""
 MOST_VALUES: Final = 500
@@ -193,7 +192,7 @@ def _dimensions(plan: Plan, series: ModelSeries) -> list[str]:
         name
         for name, values in sorted(series.by_value.items())
         if (name == plan.terms.by or plan.terms.by is None)
-        and name != MAP_VERSION
+        and name != CALIBRATOR
         and not name.startswith(PREFIX)
         and len(values) <= MOST_VALUES
     ]

@@ -13,6 +13,7 @@ from typing import Final
 from monitor.alerting.force import Force
 from monitor.alerting.notice import Change
 from monitor.errors import Refused
+from monitor.events.rules import CALIBRATED
 from monitor.postgres.alerts import firing_since
 from monitor.postgres.calibrators import (
     InForce,
@@ -47,8 +48,6 @@ from monitor.workers.recalibration import (
     gain_since,
 )
 
-CALIBRATED: Final = "calibrated"
-"""The signal of what a map said of a prediction."""
 AGAIN: Final = timedelta(hours=6)
 """After an alert there may be too few labels yet: so long it is until the next attempt,"""
 ATTEMPTS: Final = 28
