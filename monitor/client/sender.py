@@ -211,13 +211,22 @@ class Sender:
         """Count what the broker has, or will not have. Asking costs less than being told of each event."""
         waiting = self._waiting
         while waiting and waiting[0][0].is_done:
-            future, event = waiting.popleft()
-            if future.exception is None:
-                self._done(event, "acknowledged")
-                self._told.clear()
-            else:
-                self._done(event, "lost")
-                self._fail(future.exception)
+            self._settle(*waiting.popleft())
+        if 2 * self._held_bytes > self._limit:  # the first may wait for a partition that is away, others be done
+            for _ in range(len(waiting)):
+                future, event = waiting.popleft()
+                if future.is_done:
+                    self._settle(future, event)
+                else:
+                    waiting.append((future, event))
+
+    def _settle(self, future: Any, event: Event) -> None:
+        if future.exception is None:
+            self._done(event, "acknowledged")
+            self._told.clear()
+        else:
+            self._done(event, "lost")
+            self._fail(future.exception)
 
     def _disconnect(self) -> None:
         until = self._until or time.monotonic()

@@ -218,6 +218,38 @@ def test_events_wait_for_a_broker_that_comes_later(make: Make, tmp_path: Path) -
         broker.stop()
 
 
+class Half:
+    """A producer one of whose two partitions is away: it takes every second event, and the broker has it at once."""
+
+    def __init__(self, **_: object) -> None:
+        self.sent = 0
+
+    def send(self, *_: object, **__: object) -> Any:
+        from kafka.future import Future
+
+        self.sent += 1
+        return Future() if self.sent % 2 else Future().success(None)
+
+    def flush(self, timeout: float) -> None:
+        pass
+
+    def close(self, timeout: float) -> None:
+        pass
+
+
+def test_a_partition_that_is_away_keeps_no_room_of_what_the_others_have(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kafka.KafkaProducer", Half)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        client = make(bootstrap_servers=f"127.0.0.1:{listener.getsockname()[1]}", buffer_bytes=40_000)
+        for _ in range(70):
+            assert client.log_label("p", correct=True)
+        eventually(lambda: client.stats.acknowledged >= 20)
+        for _ in range(40):  # more than there would be room for
+            assert client.log_label("p", correct=True)
+
+
 def test_a_broker_that_went_away_is_not_waited_for_when_a_service_ends(make: Make, tmp_path: Path) -> None:
     from monitor.kafka.access import KafkaAccess
     from monitor.kafka.topics import create_topics
