@@ -117,9 +117,14 @@ def standing(tallies: list[Tally], target: float, side: Side) -> Standing:
 
 def is_broken(tallies: list[Tally], target: float, side: Side) -> bool:
     """Whether the promise is surely broken: what `standing` says without looking for the bound."""
+    return log_capital(tallies, target, side) > _ODDS
+
+
+def log_capital(tallies: list[Tally], target: float, side: Side) -> float:
+    """The logarithm of what 1, bet against the promise, has become; its mean is 1 where the promise is just kept."""
     n = np.array([each.n for each in tallies], np.float64)
     right = np.array([each.right for each in tallies], np.float64)
-    return float(np.logaddexp.reduce(_capital(*_weighed(n, right, target, side)))) > _ODDS
+    return float(np.logaddexp.reduce(_capital(*_weighed(n, right, target, side))))
 
 
 def _weighed(n: FloatArray, right: FloatArray, target: float, side: Side) -> tuple[FloatArray, FloatArray, float]:

@@ -1,6 +1,8 @@
 """The watch over a deployed certificate: rarely wrong, at all looks together, and quick to see what it is for."""
 
 from collections.abc import Callable
+from itertools import product
+from math import comb, exp, prod
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.calibration.certificates import Side
 from monitor.calibration.ladder import exact_threshold
 from monitor.calibration.sketch import merge, sketch_of
-from monitor.calibration.watch import FALSE_ALARM, Tally, is_broken, standing, tally
+from monitor.calibration.watch import FALSE_ALARM, Tally, is_broken, log_capital, standing, tally
 
 counts = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 60)), min_size=1, max_size=12).map(
     lambda days: [even(n, min(n, right)) for n, right in days]
@@ -57,6 +59,20 @@ def test_a_fall_by_five_points_is_found_within_weeks_even_after_months_of_better
 @settings(max_examples=50)
 def test_a_promise_is_broken_where_the_bound_misses_it(tallies: list[Tally], target: float, side: Side) -> None:
     assert is_broken(tallies, target, side) == standing(tallies, target, side).broken
+
+
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=3), st.floats(0.05, 0.95), st.sampled_from(["accept", "reject"])
+)
+def test_whoever_bets_against_a_promise_that_is_just_kept_gains_nothing_on_average(
+    days: list[int], target: float, side: Side
+) -> None:
+    mean = 0.0
+    for rights in product(*(range(n + 1) for n in days)):
+        pairs = list(zip(days, rights, strict=True))
+        chance = prod(comb(n, right) * target**right * (1 - target) ** (n - right) for n, right in pairs)
+        mean += chance * exp(log_capital([even(n, right) for n, right in pairs], target, side))
+    assert mean == pytest.approx(1)
 
 
 def test_what_broke_is_dated_to_about_the_day() -> None:
