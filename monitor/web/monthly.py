@@ -224,7 +224,7 @@ def _ranked(month: Month, min_labels: int) -> list[tuple[float, Reading]]:
     found = []
     for name in month.sums:
         segment = parse_segment(name.segment)
-        if name.signal != month.main_signal or not segment or VERSION in segment:
+        if name.signal != month.main_signal or not segment or CALIBRATOR in segment:
             continue
         reading = _read(month, name, min_labels)
         interval = interval_of(reading, "signed_gap")
