@@ -66,6 +66,7 @@ class AlertRule:
     repeat_every: timedelta
     min_labelled: int
     min_label_coverage: float
+    false_discovery_rate: float | None
     on_insufficient_data: Insufficient
     on_error: OnError
     send_resolved: bool
@@ -109,6 +110,7 @@ def alert_rule(entry: RuleEntry, by_name: Mapping[str, RuleEntry], file: RuleFil
         repeat_every=_given(whole.repeat_every),
         min_labelled=_given(whole.min_labelled),
         min_label_coverage=_given(whole.min_label_coverage),
+        false_discovery_rate=whole.false_discovery_rate,
         on_insufficient_data=_given(whole.on_insufficient_data),
         on_error=_given(whole.on_error),
         send_resolved=_given(whole.send_resolved),

@@ -20,7 +20,14 @@ from monitor.alerting.rulefile import RuleFile
 from monitor.alerting.rules import RuleEntry, SamePeriod
 
 _OF_LIMITS: Final = ("compare", "enter", "exit", "baseline")
-_OF_LABELS: Final = ("evidence", "for_new_labels", "min_labelled", "min_label_coverage", "on_insufficient_data")
+_OF_LABELS: Final = (
+    "evidence",
+    "for_new_labels",
+    "min_labelled",
+    "min_label_coverage",
+    "on_insufficient_data",
+    "false_discovery_rate",
+)
 _TIMES: Final = ("times", "weekdays", "days_of_month", "months")
 _OF_DETECTORS: Final = ("tier", "false_pages_per_year")
 

@@ -1,12 +1,15 @@
 """Discovery: which of many crossings to believe at one look."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import structs
 
+from monitor.alerting.alertrules import AlertRule
+from monitor.alerting.round import Look
 from monitor.alerting.verdict import Measured, Verdict, sign_of
 from monitor.calibration.cells import FloatArray
 from monitor.calibration.uncertainty import z_of
@@ -48,17 +51,27 @@ def p_value(evidence: Measured) -> float:
     return NormalDist().cdf(-beyond / spread)
 
 
-def believed(verdicts: Sequence[Verdict], q: float) -> list[Verdict]:
-    """The verdicts of one rule on all its series at ONE evaluation; crossings that chance explains become `between`.
+def believed(verdicts: Sequence[Verdict], q: float, known: int = 0) -> list[Verdict]:
+    """The verdicts of one rule on its series at ONE evaluation; crossings that chance explains become `between`.
 
     Of the crossings that stay, at most the share q is expected to be of series that are not beyond `enter`; see
-    `false_discovery` for what that takes. Every verdict that was measured counts as a look, crossed or not. The
-    evidence stays as it was.
+    `false_discovery` for what that takes. Every verdict that was measured counts as a look, crossed or not. `known`:
+    of how many series in all the rule could tell; those without a verdict here, as nothing is the matter with them,
+    count as looks with a p-value of 1, which believes rather too little than too much. The evidence stays as it was.
     """
     looks = {place: each.evidence for place, each in enumerate(verdicts) if isinstance(each.evidence, Measured)}
-    mask = false_discovery(np.array([p_value(evidence) for evidence in looks.values()]), q)
-    held = dict(zip(looks, mask.tolist(), strict=True))
+    p_values = [p_value(evidence) for evidence in looks.values()]
+    mask = false_discovery(np.array(p_values + [1.0] * (known - len(p_values))), q)
+    held = dict(zip(looks, mask.tolist(), strict=False))
     return [
         structs.replace(each, finding="between") if each.finding == "crossed" and not held.get(place, True) else each
         for place, each in enumerate(verdicts)
     ]
+
+
+def sifted(looks: Sequence[Look], rule: AlertRule, known: int) -> Sequence[Look]:
+    """The looks of a rule in one window at one evaluation, sifted as the rule wants it; `known` as in `believed`."""
+    if rule.false_discovery_rate is None:
+        return looks
+    verdicts = believed([look.verdict for look in looks], rule.false_discovery_rate, known)
+    return [replace(look, verdict=verdict) for look, verdict in zip(looks, verdicts, strict=True)]

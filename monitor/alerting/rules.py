@@ -96,6 +96,14 @@ class RuleEntry(Conduct):
     )
     baseline: Baseline | None = Field(default=None, description="What a change is measured against.")
     rollup: Rollup | None = Field(default=None, description="Whether many alerts of a model become one.")
+    false_discovery_rate: Number | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="Of the crossings that count in one evaluation of one window, the share to expect by chance, over "
+        "all the rule's series; the others count as between. It bounds nothing over many evaluations. Absent: each "
+        "crossing counts.",
+    )
     tier: Tier | None = Field(default=None, description="Of `metric: drift`: which alarms. Absent: page.")
     false_pages_per_year: Number | None = Field(
         default=None,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from monitor.alerting.alert import Alert
 from monitor.alerting.alertrules import AlertRule
 from monitor.alerting.baselines import together
+from monitor.alerting.discovery import sifted
 from monitor.alerting.force import Force
 from monitor.alerting.judgement import of_detector, of_value
 from monitor.alerting.round import Change, Look, Rollup
@@ -119,8 +120,9 @@ class Looking:
         if rule.rule.on_insufficient_data == "alert":
             beyond |= lacking
         opened = self._open.get((rule.rule.name, selected.window), set())
-        for row in sorted(opened.union(rows[beyond & sight.seen[rows]].tolist())):
-            yield self._look(selected, sight, row)
+        looked = sorted(opened.union(rows[beyond & sight.seen[rows]].tolist()))
+        looks = [self._look(selected, sight, row) for row in looked]
+        yield from sifted(looks, rule.rule, int((sight.seen[rows] & ~lacking).sum()))
 
     def of_alarms(self, selected: OfAlarms, sight: Sight) -> Iterator[Look]:
         """Looks at the series of which the tier has raised an alarm."""

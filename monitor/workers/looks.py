@@ -1,6 +1,7 @@
 """Looks: what the rules on series see at the end of a pass, in readings and in what the detectors said."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ import numpy as np
 from monitor.alerting.alert import Alert
 from monitor.alerting.alertrules import AlertRule, DriftAlarm
 from monitor.alerting.baselines import spans, together
+from monitor.alerting.discovery import sifted
 from monitor.alerting.judgement import diagram_of, of_detector
 from monitor.alerting.readingrule import ReadingRule
 from monitor.alerting.round import Look
@@ -74,10 +76,20 @@ def _of_readings(looking: Looking) -> Iterator[Look]:
     readings = judging.noted | newest(looking.connection, sorted(wanted - judging.noted.keys()))
     whole = {(number, EVERYTHING) for number, _ in wanted}
     labels = {key[0]: reading.n for key, reading in newest(looking.connection, sorted(whole)).items()}
+    found: dict[tuple[str, str], list[Look]] = {}
     for key in sorted(wanted & readings.keys()):
         for rule in judging.by_series.get(key[0], ()):
             if rule.looks_at(key[1]):
-                yield from _of_reading(looking, rule, key, readings[key], labels.get(key[0]))
+                looks = found.setdefault((rule.rule.name, key[1]), [])
+                looks += _of_reading(looking, rule, key, readings[key], labels.get(key[0]))
+    for (name, window), looks in found.items():
+        yield from sifted(looks, judging.force.rules[name], _known(judging, name, window))
+
+
+def _known(judging: Judging, rule: str, window: str) -> int:
+    """Of how many series a rule could tell in a window."""
+    lacking = sum(of == window for _, of in judging.lacking.get(rule, ()))
+    return judging.selected.get(rule, Counter()).total() - lacking
 
 
 def _of_reading(looking: Looking, rule: ReadingRule, key: Key, reading: Reading, labels: int | None) -> Iterator[Look]:

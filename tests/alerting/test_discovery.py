@@ -111,5 +111,12 @@ def test_crossings_that_chance_explains_are_between_and_everything_else_stays() 
     assert kept([]) == []
 
 
+def test_series_of_which_nothing_is_the_matter_count_as_looks_too() -> None:
+    near, far = measured(0.121, 0.02), measured(0.2, 0.02)
+    alone, among = (believed([near, far], 0.05, known) for known in (0, 40))
+    assert [each.finding for each in alone] == ["crossed", "crossed"]
+    assert [each.finding for each in among] == ["between", "crossed"]
+
+
 def kept(verdicts: list[Verdict]) -> list[Finding]:
     return [each.finding for each in believed(verdicts, 0.05)]

@@ -56,6 +56,7 @@ RULES = """
 defaults: {select: {window: 1d, segment: "*"}, min_labelled: 150, for: 1h, keep_firing_for: 3h}
 rules:
   - {name: Gap, metric: signed_gap, compare: above, enter: 0.05, exit: 0.03}
+  - {name: Sure, extends: Gap, false_discovery_rate: 0.00001}
   - {name: Errors, metric: confident_error_share, enter: 0.06, exit: 0.04}
   - {name: Score, metric: brier, enter: 0.2, exit: 0.19, evidence: point}
   - {name: Rise, metric: accuracy, compare: change_below, enter: -0.04, exit: -0.02, evidence: point,
@@ -153,7 +154,7 @@ def test_a_backtest_tells_what_the_leader_told_and_what_its_detectors_raised(con
     end = start_of(FIRST + 170)
     report, told = backtest(connection, end), told_live(connection)
     assert told_afterwards(report) == told
-    assert {each[0] for each in told} == {"Gap", "Errors", "Score", "Rise", "Few"}
+    assert {each[0] for each in told} == {"Gap", "Sure", "Errors", "Score", "Rise", "Few"}
     assert any(each[3] == "resolved" for each in told)
     assert raised_afterwards(connection, end - HOUR) == raised_live(connection)
 

@@ -463,6 +463,16 @@ def test_a_rise_since_the_model_version_before_fires_and_none_without_another_ve
     ) == [(60 * 6, True, True)]
 
 
+@pytest.mark.parametrize(("rate", "told"), [("", {"de", "fr"}), ("    false_discovery_rate: 0.001\n", {"de"})])
+def test_what_chance_may_explain_is_let_be_where_a_rule_says_so(
+    connection: Connection, rate: str, told: set[str]
+) -> None:
+    rules = gap().replace("    enter: 0.15\n    exit: 0.1\n", f"    enter: 0.05\n    exit: 0.0\n{rate}")
+    service = Service(connection, rules.replace("for: 2h", "for: 0s"))
+    service.live(6, {"de": 0.4, "en": 0.0, "fr": 0.11})
+    assert {segment for segment, reason, _ in service.transitions() if reason == "fired"} == told
+
+
 def test_a_segment_that_vanishes_holds_its_alert_until_it_comes_back(connection: Connection) -> None:
     service = Service(connection, gap())
     service.live(6, CALM)
