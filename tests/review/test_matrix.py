@@ -25,8 +25,15 @@ def test_no_label_is_lost_and_none_counts_twice(found: list[Count]) -> None:
     rows = matrix(found, 0.95)
     assert sum(row.total.n for row in rows) == sum(each.n for each in found)
     assert all(sum(cell.n for cell in row.cells) == row.total.n for row in rows)
-    assert len(rows) <= MOST + 1
+    assert len(rows) == min(len({each.value for each in found}), MOST + 1)
     assert [row.value for row in rows].count(OTHERS) == (len({each.value for each in found}) > MOST)
+
+
+@pytest.mark.parametrize("values", [MOST - 1, MOST, MOST + 1, 3 * MOST])
+def test_past_the_bound_the_rest_is_one_row(values: int) -> None:
+    rows = matrix([Count(f"v{k}", 0, 10 + k, 1.0, 2.0) for k in range(values)], 0.95)
+    assert len(rows) == min(values, MOST + 1)
+    assert [row.value for row in rows[:MOST]] == [f"v{k}" for k in reversed(range(values))][:MOST]
 
 
 def test_a_cell_holds_accuracy_gap_and_wilsons_interval() -> None:

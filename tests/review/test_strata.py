@@ -75,12 +75,27 @@ def test_the_weighted_mean_of_the_answers_is_that_of_all_predictions() -> None:
     )  # of a ratio, the bias is of order 1 / n
 
 
-def test_strata_that_are_used_leave_as_little_variance_as_was_promised() -> None:
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_strata_that_are_used_leave_as_little_variance_as_was_promised(share: float) -> None:
     strata, truth = outcomes(2)
-    found = allocation(strata, 0.1)
-    stratified, equal = (np.var(estimates(p, truth, 3000)) for p in (found.propensities, (0.1,) * 6))
+    found = allocation(strata, share)
+    stratified, equal = (np.var(estimates(p, truth, 3000)) for p in (found.propensities, (share,) * 6))
     assert found.gain <= WORTH
     assert stratified / equal == pytest.approx(found.gain, rel=0.12)
+
+
+def test_strata_that_are_sure_but_differ_are_looked_at_by_how_far_they_lie_from_the_whole() -> None:
+    """Nothing varies within them: what an estimate varies by is how many of each are drawn."""
+    strata = [Stratum(0, 0.5, 1000, 10**6, 0), Stratum(0.5, 1, 9000, 10**6, 10**6)]
+    low, high = allocation(strata, 0.1).propensities
+    assert low / high == pytest.approx(0.4 / ((1000 - 400) / 9000), rel=1e-6)  # at its bound; the rest for the other
+
+
+def test_a_stratum_that_was_always_right_keeps_a_quarter_of_the_share() -> None:
+    strata = [Stratum(0.5, 0.9, 100_000, 10**6, 0.95 * 10**6), Stratum(0.9, 1, 40_000, 10**6, 10**6)]
+    unsure, sure = allocation(strata, 0.1).propensities
+    assert sure == pytest.approx(0.1 * FEWEST)
+    assert unsure == pytest.approx((14_000 - 40_000 * sure) / 100_000)
 
 
 def test_where_all_strata_are_alike_one_share_serves_all() -> None:
