@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from monitor.postgres.calibrators import in_force, promotions
 from monitor.postgres.database import Connection, connect
+from monitor.postgres.listings import SeriesRow
+from monitor.web.recalibrationpage import Found, view_of
 from tests.web.conftest import client_of
 from tests.workers.recalibrating import RIGHT, WRONG, Service, plan
 
@@ -98,3 +101,39 @@ def test_why_the_old_map_stayed_is_listed(connection: Connection, client: httpx.
     page = client.get("/recalibration/m").text
     assert "Why the old map stayed" in page
     assert "kept the old map" in client.get("/recalibration").text
+
+
+def test_raw_and_calibrated_stand_beside_each_other_by_segment_with_everything_first() -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def row(signal: str, segment: dict[str, str], ece: float) -> SeriesRow:
+        return SeriesRow(
+            1, "m", signal, segment, "", now, 500, 600, True, ece, ece - 0.02, ece + 0.02, 0.0, 0.05, 0.0, 0.9
+        )
+
+    rows = [
+        row("confidence", {"lang": "fr"}, 0.3),
+        row("confidence", {"lang": "de"}, 0.2),
+        row("confidence", {}, 0.1),
+        row("calibrated", {"lang": "fr"}, 0.04),
+        row("calibrated", {}, 0.03),
+        row("calibrated", {"calibrator": "1"}, 0.03),
+    ]
+    found = Found("m", "confidence", None, None, (), (), (), "7d", rows, now)
+    shown = [
+        (each.segment, each.stated and each.stated.standing.is_off, each.calibrated and each.calibrated.standing.is_off)
+        for each in view_of(found).now_rows
+    ]
+    assert shown == [("everything", True, False), ("lang=fr", True, False)]
+
+
+def test_the_time_line_of_a_mapped_signal_shows_when_maps_were_put_in_force(
+    connection: Connection, client: httpx.Client
+) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    service.attend()
+    service.live(3, WRONG)
+    page = client.get("/series", params={"model": "m", "signal": "confidence", "window": "all"}).text
+    assert "another map put in force" in page
+    assert "version 1, by caldrift" in page
