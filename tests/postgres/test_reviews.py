@@ -1,6 +1,7 @@
 """Review in the store: what is found is what the pairs say, drawn once for ever, and answered once."""
 
 import random
+import threading
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from monitor.events.decoding import decode_labels, label_decoder
 from monitor.events.messages import LabelKind
 from monitor.events.rules import EventRules
 from monitor.postgres import reviews, spot_checks
-from monitor.postgres.database import Connection
+from monitor.postgres.database import Connection, connect
 from monitor.postgres.labelled import (
     ANSWER,
     Selection,
@@ -228,6 +229,30 @@ def test_an_answer_that_was_not_sent_may_be_changed_and_the_later_label_wins(fil
     other = reviews.begin_answer(filled, one.id, Answer("ambiguous", "Ada"), NOW)
     assert (other.label, other.settled_at) == (None, NOW)
     assert first.label is not None
+
+
+def test_of_two_who_answer_at_once_one_is_told_that_the_other_was_first(filled: Connection) -> None:
+    one = correctable(filled)
+    said: list[str] = []
+
+    def give(reason: str, by: str) -> None:
+        with connect(filled.info.dsn + f" password={filled.info.password}", "test") as own:
+            both.wait(20)
+            try:
+                said.append(str(reviews.begin_answer(own, one.id, Answer(reason, by), NOW).by))
+            except BadInput as refusal:
+                said.append(str(refusal))
+
+    both = threading.Barrier(2)
+    threads = [threading.Thread(target=give, args=each) for each in (("ambiguous", "Ada"), ("out_of_scope", "Grace"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    first, second = sorted(said, key=len)
+    assert first in {"Ada", "Grace"}
+    assert f"answered by {first} already" in second
+    assert filled.execute('SELECT "by" FROM review_answer').fetchall() == [(first,)]
 
 
 def test_an_answer_without_a_label_is_settled_at_once_and_counted(filled: Connection) -> None:

@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 from fastapi import APIRouter
+from starlette.datastructures import Headers
 
 from monitor.errors import Unavailable
 from monitor.postgres.audit import note
@@ -18,6 +19,7 @@ from monitor.web.changes import LARGEST, Operator
 from monitor.web.connections import Connections
 from monitor.web.options import WebOptions
 from monitor.web.server import listen, serve_on
+from monitor.web.visitors import COOKIE, Gate
 from tests.web.conftest import OPTIONS
 
 OPERATED = replace(OPTIONS, operator_token="let me")
@@ -87,6 +89,26 @@ def test_a_browser_without_the_proof_of_its_own_session_changes_nothing(database
             assert "load its page again" in answer.text
         foreign = {"Origin": "https://evil.example"}
         assert client.post("/try", data={"number": "1"}, headers=foreign).status_code == 403
+    assert noted(database) == []
+
+
+def test_a_page_of_another_site_changes_nothing_even_with_the_proof(database: str) -> None:
+    with noting(database, OPERATED) as client:
+        client.post("/sign-in", data={"token": "let me", "name": "Ada"})
+        headers = Headers({"cookie": f"{COOKIE}={client.cookies[COOKIE]}", "host": "127.0.0.1"})
+        given = {"number": "1", "csrf": Gate(OPERATED).visitor(headers, "127.0.0.1").proof}
+        for foreign in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            answer = client.post("/try", data=given, headers=foreign)
+            assert (answer.status_code, answer.text) == (403, "this was sent from a page of another site\n")
+        assert client.post("/try", data=given, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+    assert noted(database) == [("Ada", {"number": "1"})]
+
+
+def test_the_viewers_token_changes_nothing(database: str) -> None:
+    with noting(database, replace(OPERATED, token="show me")) as client:
+        answer = client.post("/try", data={"number": "1"}, headers={"Authorization": "Bearer show me"})
+        assert answer.status_code == 403
+        assert "Only an operator" in answer.text
     assert noted(database) == []
 
 
