@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from monitor.alerting import notice
+from monitor.alerting.round import Look
+from monitor.alerting.target import Target
+from monitor.alerting.terms import Terms
+from monitor.alerting.verdict import Said, Verdict
 from monitor.postgres import monitored
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.heartbeats import Process, beat, forget
@@ -13,7 +17,8 @@ from monitor.postgres.offsets import Reader, begin, note_high_waters, note_left
 from monitor.postgres.rule_sets import put_rule_set
 from monitor.workers.clock import wall_now
 from monitor.workers.keeper import Keeping, Memory, keep
-from tests.alerting.rounds import KEPT
+from monitor.workers.round import carry_out
+from tests.alerting.rounds import KEPT, force_by
 from tests.postgres.queueing import queue, story
 
 HOUR = timedelta(hours=1)
@@ -287,3 +292,60 @@ def test_rules_that_this_process_cannot_read_leave_those_before_in_force(connect
     assert keeper.keep() == []
     it_is_evaluated(connection)
     assert keeper.keep() == [("", "resolved")]
+
+
+def show(connection: Connection, at: datetime) -> None:
+    """Have the service's clock show an instant, and run an hour in a second."""
+    connection.execute(
+        "UPDATE installation SET clock_epoch_at = %s, clock_started_at = clock_timestamp(), clock_rate = 3600", (at,)
+    )
+
+
+def test_on_a_clock_that_runs_fast_a_wait_counts_from_round_to_round_and_a_route_waits_less(
+    connection: Connection,
+) -> None:
+    """Between two rounds, 5 s apart, five hours pass: no longer than two evaluations, so all of them count."""
+    keeper = Keeper(connection, rules().replace("for: 0s", "for: 8h"))
+    start = wall_now()
+    evaluated(connection, start - 2 * HOUR)
+    reasons = []
+    for round_ in range(3):
+        show(connection, start + round_ * 5 * HOUR)
+        reasons.append(keeper.keep())
+    assert reasons == [[("", "pending")], [], [("", "fired")]]
+    assert connection.execute(
+        "SELECT round(extract(epoch FROM d.due_at - n.queued_at), 4)::float8 FROM delivery AS d"
+        " JOIN notice AS n ON n.id = d.notice"
+    ).fetchall() == [(pytest.approx(30 / 3600, abs=1e-4),)]
+
+
+def test_an_alert_follows_a_route_that_groups_in_another_way(connection: Connection) -> None:
+    keeper = Keeper(connection, rules("labels_stale", "48h"))
+    labels_come_late(connection)
+    keeper.keep()
+    keeper.put(rules("labels_stale", "48h").replace("group_by: [rule, model]", "group_by: [rule]"))
+    assert keeper.keep() == []
+    assert connection.execute(
+        "SELECT i.grouping, i.firing, array_agg(n.kind ORDER BY n.ord) FROM incident AS i"
+        " JOIN notice AS n ON n.incident = i.key GROUP BY i.key ORDER BY i.firing"
+    ).fetchall() == [([["model", "m"], ["rule", "A"]], 0, ["fired", "resolved"]), ([["rule", "A"]], 1, ["fired"])]
+
+
+def test_what_fires_on_a_series_inhibits_a_rule_about_its_model(connection: Connection) -> None:
+    text = rules("labels_stale", "48h").replace("rules:", "rules:\n  - {name: Gap, metric: ece, enter: 0.5}")
+    text += "inhibit: [{when: {rule: Gap}, mute: {rule: A}}]\n"
+    keeper = Keeper(connection, text)
+    labels_come_late(connection)
+    force = force_by(text)
+    fires = Look(
+        rule="Gap",
+        severity="error",
+        terms=Terms(wait=timedelta(0), for_new_labels=0),
+        target=Target("series", "m", "confidence", "{}", "", "7d", 1),
+        verdict=Verdict("crossed", Said(as_of=wall_now(), reason="a test")),
+    )
+    with connection.transaction():
+        carry_out(connection, force, [fires], {}, wall_now())
+    assert keeper.keep() == [("m", "fired")]
+    assert connection.execute("SELECT hushed FROM alert WHERE rule = 'A'").fetchall() == [("inhibited by Gap",)]
+    assert connection.execute("SELECT count(*) FROM incident WHERE rule = 'A'").fetchone() == (0,)
