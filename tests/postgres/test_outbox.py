@@ -95,6 +95,26 @@ def test_whoever_is_about_to_lease_is_not_waited_for(connection: Connection) -> 
         assert leased(connection).incident == "b", "the first is not committed yet"
 
 
+def test_what_another_took_between_the_look_and_the_lock_is_not_taken_too(connection: Connection) -> None:
+    queue(connection, story("fired", "a"), "slack")
+    with another(connection) as other:
+        leased(other)
+    with connection.transaction():
+        assert outbox._leased(connection, "slack", "a", LEASE) is None
+
+
+def test_who_says_it_was_told_when_it_was_marked_already_changes_nothing(connection: Connection) -> None:
+    queue(connection, story("fired"), "slack")
+    late = leased(connection)
+    let_pass(connection, ["lease_until"])
+    outbox.mark_told(connection, leased(connection), "C1/2.0", None)
+    queue(connection, story("fired", "b"), "slack")
+    outbox.put_off(connection, leased(connection), timedelta(minutes=1), None, "HTTP 500")
+    outbox.mark_told(connection, late, "C1/1.0", None)
+    assert connection.execute("SELECT reference FROM thread").fetchall() == [("C1/2.0",)]
+    assert outbox.health(connection, "slack").failures == 1
+
+
 @pytest.mark.parametrize("says_first", ["who told it", "who did not"])
 def test_what_was_told_is_told_whoever_says_so_last(connection: Connection, says_first: str) -> None:
     queue(connection, story("fired"), "slack")
@@ -184,6 +204,21 @@ def test_a_wait_that_the_receiver_asks_for_closes_the_channel_at_once(connection
     queue(connection, story("fired"), "slack")
     outbox.put_off(connection, leased(connection), SHORT, SHORT, "HTTP 429")
     assert not outbox.health(connection, "slack").is_open
+
+
+def test_so_does_one_that_it_asks_for_after_it_failed_before(connection: Connection) -> None:
+    for incident, closed_for in (("a", None), ("b", timedelta(minutes=1))):
+        queue(connection, story("fired", incident), "slack")
+        outbox.put_off(connection, leased(connection), timedelta(minutes=1), closed_for, "HTTP 429")
+    assert not outbox.health(connection, "slack").is_open
+
+
+def test_a_channel_that_says_no_to_one_notice_has_answered_and_is_well(connection: Connection) -> None:
+    queue(connection, story("fired", "a"), "slack")
+    outbox.put_off(connection, leased(connection), SHORT, None, "HTTP 500")
+    queue(connection, story("fired", "b"), "slack")
+    outbox.mark_dead(connection, leased(connection), [], "HTTP 400")
+    assert outbox.health(connection, "slack") == Health()
 
 
 def test_a_refusal_lasts_until_a_success_or_until_it_is_forgiven(connection: Connection) -> None:
