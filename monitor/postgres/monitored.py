@@ -38,7 +38,7 @@ DEAD_LETTERS: Final = f"SELECT count(*) FROM dead_letter CROSS JOIN {_CLOCK} WHE
 EVALUATION_AGE: Final = f"SELECT now.at - evaluated_at FROM evaluation CROSS JOIN {_CLOCK}"
 RECALIBRATION_AGES: Final = f"""
 SELECT model, greatest(min(now.at - due_at), interval '0') FROM recalibration CROSS JOIN {_CLOCK}
-WHERE cause = 'schedule' GROUP BY model ORDER BY model
+WHERE cause = 'schedule' AND outcome <> 'failed' GROUP BY model ORDER BY model
 """
 OUTBOX_STUCK: Final = """
 SELECT greatest(max(clock_timestamp() - CASE WHEN d.attempts = 0 THEN d.due_at ELSE n.queued_at END), interval '0')
@@ -98,8 +98,8 @@ def evaluation_age(connection: Connection) -> timedelta | None:
 
 
 def recalibration_ages(connection: Connection) -> dict[str, timedelta]:
-    """Time since the last period for which each model had its scheduled run, whatever the gate said; models that never
-    had one are not waited for."""
+    """Time since the last period for which each model had its scheduled run, whatever the gate said of
+    it; runs that failed count for nothing, and models that never had one are not waited for."""
     return {str(model): age for model, age in connection.execute(RECALIBRATION_AGES.encode())}
 
 

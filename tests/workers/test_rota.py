@@ -23,6 +23,7 @@ from monitor.postgres.calibrators import (
 )
 from monitor.postgres.database import Connection, connect
 from monitor.postgres.leader import LeadershipLostError
+from monitor.postgres.monitored import recalibration_ages
 from monitor.recalibration.plan import Mode, Plans
 from monitor.rolling.panes import hour_of, start_of
 from monitor.workers.recalibration import Request, attempt, carry_out
@@ -307,3 +308,20 @@ def test_people_are_told_once_of_proposals_promotions_roll_backs_and_months_with
     assert promoted.report == "https://caldrift.example/reports/m/2026-07"
     assert sum(each.n for each in promoted.before) == pytest.approx(sum(each.n for each in promoted.after), abs=5)
     assert dict(promoted.facts)["maps by"] == "lang"
+
+
+def test_a_map_of_another_version_of_caldrift_is_left_in_force_and_the_run_says_what_is_wrong(
+    connection: Connection,
+) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    service.attend()
+    connection.execute("UPDATE calibrator SET body = replace(body, '\"format\": 1', '\"format\": 9')")
+    service.live(33, WRONG)
+    service.attend()
+    last = runs(connection, "m")[0]
+    assert (last.outcome, last.due_at) == ("failed", datetime(2026, 8, 1, 3, tzinfo=UTC))
+    assert "format 9" in last.sentence
+    assert service.versions() == [1]
+    since = datetime.now(UTC) - datetime(2026, 7, 1, 3, tzinfo=UTC)
+    assert abs(recalibration_ages(connection)["m"] - since) < timedelta(hours=1), "what failed did not run"
