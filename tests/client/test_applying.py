@@ -58,7 +58,7 @@ def test_in_an_array_what_is_no_confidence_comes_back_as_it_is(fetched: Client) 
 ODD: list[Any] = [math.nan, math.inf, -0.1, 1.1, "0.9", None, [0.9], {}, b"1", 10**400, object()]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{type(odd).__name__} {str(odd)[:9]}")
 def test_what_is_no_confidence_comes_back_is_counted_and_goes_to_review(fetched: Client, odd: Any) -> None:
     before = fetched.stats
     assert fetched.calibrate(odd) is odd
