@@ -221,6 +221,15 @@ def test_a_channel_that_says_no_to_one_notice_has_answered_and_is_well(connectio
     assert outbox.health(connection, "slack") == Health()
 
 
+def test_a_channel_has_refused_since_it_refused_first(connection: Connection) -> None:
+    since = []
+    for incident in "ab":
+        queue(connection, story("fired", incident), "slack")
+        outbox.mark_refused(connection, leased(connection), [], "invalid_auth", timedelta(minutes=10))
+        since.append(connection.execute("SELECT refused_at FROM channel").fetchone())
+    assert since[0] == since[1] != (None,)
+
+
 def test_a_refusal_lasts_until_a_success_or_until_it_is_forgiven(connection: Connection) -> None:
     for number in range(3):
         queue(connection, story("fired", f"i{number}"), "slack")
