@@ -221,6 +221,14 @@ def test_a_channel_that_says_no_to_one_notice_has_answered_and_is_well(connectio
     assert outbox.health(connection, "slack") == Health()
 
 
+def test_whoever_comes_too_late_for_the_trial_takes_nothing(connection: Connection) -> None:
+    for incident in "ab":
+        queue(connection, story("fired", incident), "slack")
+    outbox.put_off(connection, leased(connection), SHORT, timedelta(minutes=1), "HTTP 429")
+    assert outbox.lease(connection, "slack", LEASE, on_trial=True) is None
+    assert leased(connection).attempts == 1
+
+
 def test_a_channel_has_refused_since_it_refused_first(connection: Connection) -> None:
     since = []
     for incident in "ab":
