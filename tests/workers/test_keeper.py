@@ -349,3 +349,28 @@ def test_what_fires_on_a_series_inhibits_a_rule_about_its_model(connection: Conn
     assert keeper.keep() == [("m", "fired")]
     assert connection.execute("SELECT hushed FROM alert WHERE rule = 'A'").fetchall() == [("inhibited by Gap",)]
     assert connection.execute("SELECT count(*) FROM incident WHERE rule = 'A'").fetchone() == (0,)
+
+
+def test_an_incident_says_when_it_was_opened_last_and_closed_only_while_it_is(connection: Connection) -> None:
+    keeper, start, found = Keeper(connection, rules()), wall_now(), []
+    for hours, evaluated_at in ((3, 0), (5, 5), (8, 5)):
+        show(connection, start + hours * HOUR)
+        evaluated(connection, start + evaluated_at * HOUR)
+        assert len(keeper.keep()) == 1
+        found += connection.execute("SELECT opened_at, closed_at FROM incident").fetchall()
+    hours_of = [[None if at is None else round((at - start) / HOUR) for at in row] for row in found]
+    assert hours_of == [[3, None], [3, 5], [8, None]]
+
+
+def test_news_of_an_open_incident_wait_until_the_interval_of_the_route_is_over(connection: Connection) -> None:
+    keeper = Keeper(connection, rules("labels_stale", "48h").replace("group_by: [rule, model]", "group_by: [rule]"))
+    labels_come_late(connection)
+    assert keeper.keep() == [("m", "fired")]
+    model_of(connection, "n", wall_now() - 60 * HOUR)
+    monitored.note_arrivals(connection, {"n"}, set(), wall_now())
+    assert keeper.keep() == [("n", "fired")]
+    (first,), (second,) = connection.execute("SELECT queued_at FROM notice ORDER BY ord").fetchall()
+    assert connection.execute("SELECT due_at FROM delivery ORDER BY ord").fetchall() == [
+        (first + timedelta(seconds=30),), (first + timedelta(minutes=5),),
+    ]  # fmt: skip
+    assert second < first + timedelta(minutes=5)
