@@ -374,3 +374,30 @@ def test_news_of_an_open_incident_wait_until_the_interval_of_the_route_is_over(c
         (first + timedelta(seconds=30),), (first + timedelta(minutes=5),),
     ]  # fmt: skip
     assert second < first + timedelta(minutes=5)
+
+
+def test_on_a_clock_that_runs_fast_news_wait_a_shorter_while(connection: Connection) -> None:
+    keeper = Keeper(connection, rules("labels_stale", "48h").replace("group_by: [rule, model]", "group_by: [rule]"))
+    show(connection, wall_now())
+    for model in "mn":
+        model_of(connection, model, wall_now() - 60 * HOUR)
+        monitored.note_arrivals(connection, {model}, set(), wall_now())
+        assert keeper.keep() == [(model, "fired")]
+    waits = "SELECT max(d.due_at) < min(n.queued_at) + interval '1 min' FROM delivery AS d, notice AS n"
+    assert connection.execute(waits.encode()).fetchone() == (True,)
+
+
+def test_pagerduty_is_not_reminded_of_what_it_reminds_people_of(connection: Connection) -> None:
+    text = rules(more="repeat_every: 6h").replace("notify: [hook]", "notify: [hook, pager]")
+    keeper, start = (
+        Keeper(connection, text.replace("{hook: {", "{pager: {kind: pagerduty, routing_key_env: K}, hook: {")),
+        wall_now(),
+    )
+    evaluated(connection, start)
+    for hours in (3, 12):
+        show(connection, start + hours * HOUR)
+        keeper.keep()
+    assert connection.execute(
+        "SELECT n.kind, array_agg(d.channel ORDER BY d.channel) FROM notice AS n JOIN delivery AS d ON d.notice = n.id"
+        " GROUP BY n.id ORDER BY n.id"
+    ).fetchall() == [("fired", ["hook", "pager"]), ("reminder", ["hook"])]
