@@ -226,6 +226,27 @@ CERTIFICATE_SHORTFALL = Family(
     ("model",),
     "By how much the accuracy misses what a deployed certificate promised, at least; above 0 its promise is broken.",
 )
+CALIBRATOR_VERSION = Family(
+    "caldrift_calibrator_version",
+    "gauge",
+    "version",
+    ("model", "signal", "stage"),
+    "The recalibration map in force, 0 for confidences as stated after a roll-back; stage: active or shadow.",
+)
+RECALIBRATIONS = Family(
+    "caldrift_recalibrations_total",
+    "counter",
+    "runs",
+    ("model", "cause", "outcome"),
+    "Recalibration runs by cause (schedule, alert, demand) and outcome (passed, kept, failed).",
+)
+RECALIBRATED_AT = Family(
+    "caldrift_recalibration_last_run_timestamp_seconds",
+    "gauge",
+    "seconds since 1970 on the service's clock",
+    ("model",),
+    "When the model last had a run, whatever the gate said of it.",
+)
 WINDOW_AT = Family(
     "caldrift_window_last_evaluated_timestamp_seconds",
     "gauge",
@@ -393,7 +414,8 @@ FAMILIES: Final = (
     BUILD, DATABASE_UP, RECORDS, LAG, LAST_BATCH, DEAD_LETTERS, EVENTS, COVERAGE, DELAY, ECE, ECE_LOW, ECE_HIGH,
     NULL_LOW, NULL_HIGH, GAP, BRIER, SMOOTH_ECE, SLOPE, INTERCEPT, AUROC, AURC, CONFIDENT_ERRORS, LABELLED, PREDICTED,
     DRIFT_ALARMS, DRIFT_SERIES, DRIFT_EVIDENCE, DRIFT_SHIFT, DRIFT_ALARM_AT, DRIFT_LATE, CERTIFICATES,
-    CERTIFICATE_SHORTFALL, WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE,
+    CERTIFICATE_SHORTFALL, CALIBRATOR_VERSION, RECALIBRATIONS, RECALIBRATED_AT,
+    WINDOW_AT, ACTIVE, DROPPED, DELTAS, EVALUATED_AT, EVALUATION_TOOK, CLOCK, SILENCE,
     RULES_INFO, RULES_AT, RULES_REFUSED, RULE_JUDGED, RULE_INSUFFICIENT, RULE_FAILED, RULE_AT, ALERTS, HUSHED,
     INCIDENTS, SILENCES, NOTICES_WAITING, NOTICES_OLDEST, NOTICES_TOLD, NOTICES_DEAD, CHANNEL_FAILURES, CHANNEL_STATE,
     CHANNEL_TOLD_AT, HEARTBEAT_AT,

@@ -51,6 +51,10 @@ PROMOTE: Final = """
 INSERT INTO promotion (model, signal, number, calibrator, stage, at, "by", reason)
 VALUES (%(model)s, %(signal)s, %(number)s, %(calibrator)s, %(stage)s, %(at)s, %(by)s, %(reason)s)
 """
+RUN_COUNTS: Final = """
+SELECT model, cause, outcome, count(*) AS n, max(at) AS last_at FROM recalibration
+GROUP BY model, cause, outcome ORDER BY model, cause, outcome
+"""
 LAST: Final = """
 SELECT max(due_at) AS due_at FROM recalibration WHERE model = %s AND signal = %s AND cause = 'schedule'
 """
@@ -142,6 +146,17 @@ class Run:
         return None if self.trial is None else self.trial.verdict
 
 
+@dataclass(frozen=True, slots=True)
+class RunCount:
+    """Runs of one model, cause and outcome, and when the last of them was."""
+
+    model: str
+    cause: Cause
+    outcome: Outcome
+    n: int
+    last_at: datetime
+
+
 def store(connection: Connection, calibrator: Calibrator, now: datetime) -> Stored:
     """Keep an artefact under the next version of its model and signal."""
     given = {
@@ -200,6 +215,12 @@ def runs(connection: Connection, model: str, limit: int = 100) -> list[Run]:
 def untold_runs(connection: Connection) -> list[Run]:
     """Runs that nobody was told of yet, the newest first."""
     return _runs(connection, "told_at IS NULL", {"limit": 100})
+
+
+def run_counts(connection: Connection) -> list[RunCount]:
+    """How many runs there were, by model, cause and outcome."""
+    with connection.cursor(row_factory=class_row(RunCount)) as cursor:
+        return cursor.execute(RUN_COUNTS).fetchall()
 
 
 def note_told(connection: Connection, run: int, now: datetime) -> None:

@@ -17,6 +17,7 @@ from monitor.errors import Unavailable
 from monitor.metrics import Sample
 from monitor.postgres import alarms, listings, pipeline, reviews
 from monitor.postgres.alarms import AlarmRow, DetectorRow, WatchedRow
+from monitor.postgres.calibrators import InForce, RunCount, all_in_force, run_counts
 from monitor.postgres.certificates import Deployed, deployed
 from monitor.postgres.counts import read_counts
 from monitor.postgres.listings import MetricRow
@@ -50,6 +51,8 @@ class Snapshot:
     """Of the series that are shown, as `last_alarms`."""
     last_alarms: Sequence[AlarmRow]
     certificates: Sequence[Deployed]
+    in_force: Sequence[InForce]
+    recalibrations: Sequence[RunCount]
     alerting: Alerting
     waiting: Mapping[tuple[str, Queue], int]
     answers: Sequence[Tally]
@@ -103,6 +106,8 @@ def read(connections: Connections, options: WebOptions) -> Snapshot:
             detectors=alarms.detectors(connection, series=numbers),
             last_alarms=alarms.last(connection, numbers),
             certificates=deployed(connection),
+            in_force=all_in_force(connection),
+            recalibrations=run_counts(connection),
             alerting=alertsamples.read(connection, progress.now),
             waiting=reviews.n_waiting(connection),
             answers=reviews.tallies(connection),
@@ -124,6 +129,7 @@ def samples_of(found: Snapshot, options: WebOptions) -> Iterator[Sample]:
     yield from (Sample(metrics.WINDOW_AT, (model,), at) for model, at in sorted(last.items()))
     yield from _drift(found)
     yield from _certificates(found)
+    yield from _recalibration(found)
     yield from _review(found)
     yield from alertsamples.samples_of(found.alerting, found.progress.now)
 
@@ -184,6 +190,16 @@ def _certificates(found: Snapshot) -> Iterator[Sample]:
         if each.shortfall is not None:
             worst[each.model] = max(worst.get(each.model, -1.0), each.shortfall)
     yield from (Sample(metrics.CERTIFICATE_SHORTFALL, (model,), value) for model, value in sorted(worst.items()))
+
+
+def _recalibration(found: Snapshot) -> Iterator[Sample]:
+    for now in found.in_force:
+        yield Sample(metrics.CALIBRATOR_VERSION, (now.model, now.signal, now.stage), now.version or 0)
+    last: dict[str, float] = defaultdict(float)
+    for each in found.recalibrations:
+        yield Sample(metrics.RECALIBRATIONS, (each.model, each.cause, each.outcome), each.n)
+        last[each.model] = max(last[each.model], each.last_at.timestamp())
+    yield from (Sample(metrics.RECALIBRATED_AT, (model,), at) for model, at in sorted(last.items()))
 
 
 def _review(found: Snapshot) -> Iterator[Sample]:

@@ -9,12 +9,14 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from monitor.calibration.calibrators.fitting import Origin, Part, fit
 from monitor.calibration.certificates import Certificate
 from monitor.calibration.reading import Reading, ReadingSettings, Subject
 from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch, sketch_of
 from monitor.drift.detectors import Limits
 from monitor.drift.watches import Pane, anew, feed
+from monitor.postgres.calibrators import Run, note_run, promote, promotion_of, store
 from monitor.postgres.certificates import deploy
 from monitor.postgres.database import Connection
 from monitor.postgres.detectors import write_alarms, write_fed, write_watches
@@ -180,6 +182,22 @@ def seed_certificates(connection: Connection) -> None:
         )
 
 
+def seed_recalibration(connection: Connection) -> None:
+    """A map in force that took the place of as stated, a month that changed nothing, and a map of a hostile name."""
+    rng = np.random.default_rng(5)
+    confidence = np.round(rng.beta(4, 1.5, 900), 2)
+    outcome = (rng.random(900) < confidence - 0.15).astype(np.float64)
+    for stream in (STREAMS[0], STREAMS[-1]):
+        model = stream.model
+        origin = Origin(model, "confidence", NOW - timedelta(days=60), NOW - timedelta(days=30))
+        artefact = store(connection, fit([Part({}, sketch_of(confidence, outcome), {})], origin, code_version="1"), NOW)
+        kept, passed = "kept the old map: the hold-out has 151 labels, it takes 200", "the candidate passed"
+        first = Run(model=model, signal="confidence", cause="schedule", at=NOW, outcome="kept", sentence=kept)
+        note_run(connection, replace(first, due_at=NOW - timedelta(days=30)))
+        note_run(connection, replace(first, outcome="passed", sentence=passed, calibrator_id=artefact.id))
+        promote(connection, promotion_of(artefact, None, NOW, "ann", EVIL))
+
+
 def seed_intake(connection: Connection, *, lag: int = 12) -> None:
     """A clock that shows NOW, partitions read with some lag, dead letters, counters, and processes that are alive."""
     connection.execute(
@@ -261,6 +279,7 @@ def seeded(dsn: str, points: int = 24) -> list[Reading]:
         newest = seed_readings(connection, windows=("7d", "1d"), points=points)
         seed_windows(connection)
         seed_certificates(connection)
+        seed_recalibration(connection)
         seed_drift(connection)
         seed_intake(connection)
         seed_alerts(connection, NOW, EVIL)
