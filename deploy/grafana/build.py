@@ -273,6 +273,34 @@ def drift_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
     )  # fmt: skip
 
 
+def recalibration_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
+    whole = '{model=~"$model", window="$window", segment="", signal=~"$signal|calibrated"}'
+    return (
+        board.with_row(dashboard.Row("Recalibration"))
+        .with_panel(
+            lines("Raw and calibrated", "ECE of everything, as stated and as the map says, with the null band's top",
+                  "percentunit",
+                  query(f"caldrift_calibration_ece_ratio{whole}", "{{model}} {{signal}}"),
+                  query(f"caldrift_calibration_ece_null_upper_ratio{whole}",
+                        "{{model}} {{signal}}: top of the null band", "B"))
+        )
+        .with_panel(
+            lines("Map in force", "Version, by stage; 0: rolled back to as stated", "short",
+                  query('caldrift_calibrator_version{model=~"$model"}', "{{model}} {{stage}}"))
+        )
+        .with_panel(
+            lines("Runs", "By outcome: passed the gate, kept the old map, failed", "short",
+                  query('sum by (model, outcome) (caldrift_recalibrations_total{model=~"$model"})',
+                        "{{model}} {{outcome}}"))
+        )
+        .with_panel(
+            lines("Since the last run", "On the service's clock", "s",
+                  query("scalar(caldrift_clock_timestamp_seconds) - "
+                        'caldrift_recalibration_last_run_timestamp_seconds{model=~"$model"}', "{{model}}"))
+        )
+    )  # fmt: skip
+
+
 def pipeline_row(board: dashboard.Dashboard) -> dashboard.Dashboard:
     return (
         board.with_row(dashboard.Row("Pipeline"))
@@ -328,7 +356,9 @@ def build() -> str:
         .with_variable(labels_of("segment", many=False, matching='{model=~"$model"}'))
         .with_variable(dashboard.TextBoxVariable("min_labels").label("Least labels").default_value("30"))
     )
-    for row in (now_row, alerts_row, calibration_row, drift_row, readings_row, pipeline_row):
+    for row in (
+        now_row, alerts_row, calibration_row, drift_row, recalibration_row, readings_row, pipeline_row,
+    ):  # fmt: skip
         board = row(board)
     return json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 
