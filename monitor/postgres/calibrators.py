@@ -4,7 +4,6 @@ What is in force is the last promotion of a model and signal. Each has the numbe
 of two at once one is refused. The leader settles a promotion afterwards: detectors learn anew, and people are told.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -12,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from monitor.calibration.calibrators.artefact import Calibrator, decode, encode, fingerprint
 from monitor.calibration.gate import Verdict
@@ -39,7 +38,7 @@ VALUES (%(model)s, %(signal)s, %(cause)s, %(due_at)s, %(alert)s, %(at)s, %(outco
 ON CONFLICT DO NOTHING RETURNING id
 """
 RUNS: Final = """
-SELECT id, model, signal, cause, due_at, alert, at, outcome, sentence, body::text, calibrator, told_at
+SELECT id, model, signal, cause, due_at, alert, at, outcome, sentence, body::text, calibrator
 FROM recalibration WHERE {} ORDER BY at DESC, id DESC LIMIT %(limit)s
 """
 PROMOTIONS: Final = """
@@ -106,22 +105,6 @@ class InForce:
         return f"version {self.calibrator.version}{' in shadow' if self.stage == 'shadow' else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    id: int
-    model: str
-    signal: str
-    cause: Cause
-    due_at: datetime | None
-    alert: UUID | None
-    at: datetime
-    outcome: Outcome
-    sentence: str
-    body: str
-    calibrator: int | None
-    told_at: datetime | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run and what came of it. `due_at`: when it was, by the schedule or after an `alert`; `trial` None where there
@@ -137,7 +120,6 @@ class Run:
     due_at: datetime | None = None
     alert: UUID | None = None
     calibrator_id: int | None = None
-    told_at: datetime | None = None
     id: int = 0
 
     @property
@@ -333,24 +315,11 @@ def _note(connection: Connection, column: str, promotion: InForce, now: datetime
 
 
 def _runs(connection: Connection, where: str, given: dict[str, object]) -> list[Run]:
-    with connection.cursor(row_factory=class_row(_Run)) as cursor:
-        found: Sequence[_Run] = cursor.execute(RUNS.format(where).encode(), given).fetchall()
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(RUNS.format(where).encode(), given).fetchall()
     return [
-        Run(
-            id=one.id,
-            model=one.model,
-            signal=one.signal,
-            cause=one.cause,
-            due_at=one.due_at,
-            alert=one.alert,
-            at=one.at,
-            outcome=one.outcome,
-            sentence=one.sentence,
-            trial=msgspec.json.decode(one.body, type=Trial | None),
-            calibrator_id=one.calibrator,
-            told_at=one.told_at,
-        )
-        for one in found
+        Run(trial=msgspec.json.decode(body, type=Trial | None), calibrator_id=calibrator, **columns)
+        for body, calibrator, columns in ((row.pop("body"), row.pop("calibrator"), row) for row in found)
     ]
 
 
