@@ -121,7 +121,7 @@ def test_rules_without_limits_have_none_to_suggest(folder: Path) -> None:
 
 def test_tests_of_rules_pass_or_fail_with_their_line(tmp_path: Path) -> None:
     done = caldrift("test-rules", "alerts.tests.yaml", cwd=ROOT)
-    assert (done.returncode, done.stdout) == (0, "7 passed, 0 failed\n")
+    assert (done.returncode, done.stdout) == (0, "8 passed, 0 failed\n")
     (tmp_path / "rules.yaml").write_text(RULES)
     (tmp_path / "t.yaml").write_text(
         "rules: rules.yaml\ntests:\n"
