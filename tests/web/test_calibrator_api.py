@@ -57,8 +57,7 @@ def test_after_a_roll_back_to_what_is_stated_there_is_no_map(database: str, empt
 
 
 def test_without_a_map_it_says_whether_the_model_is_known(pages: httpx.Client) -> None:
-    known = pages.get("/api/v1/series").json()["readings"][0]["model"]
-    never, unknown = pages.get(f"/api/v1/calibrators/{known}"), pages.get("/api/v1/calibrators/no/such")
+    never, unknown = pages.get("/api/v1/calibrators/calibrated-judge"), pages.get("/api/v1/calibrators/no/such")
     assert (never.status_code, unknown.status_code) == (404, 404)
     assert "was ever promoted: take its confidences as stated" in never.json()["error"]
     assert unknown.json()["error"] == "There is no model no/such: no prediction of it has come."
