@@ -1,7 +1,8 @@
 """Regret: what a map in force costs on labels that came since, against the confidences as stated."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.calibration.calibrators.artefact import Calibrator
@@ -11,10 +12,23 @@ from monitor.calibration.gate import Gain, paired_gains, said_of
 
 EVERY: Final = timedelta(days=1)
 """Between two looks."""
-REACH: Final = timedelta(days=14)
-"""How far back labels count: a map that did well for months is not forgiven for long."""
-LEVEL: Final = 0.998
-"""Of the interval of one look: 31 daily looks together are wrong at most once in 16 months (Bonferroni 1936)."""
+REACHES: Final = (timedelta(days=14), timedelta(days=3))
+"""How far back labels count: a little harm takes many to see, a great one after weeks that went well few."""
+LEVEL: Final = 0.999
+"""Of each interval: both of 31 daily looks together are wrong at most once in 16 months (Bonferroni 1936)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regret:
+    """The gain of a map over no map, on so many labels of predictions since an instant."""
+
+    gain: Gain
+    labels: int
+    since: datetime
+
+    def is_harm(self, min_labels: int) -> bool:
+        """Whether the map is worse than nothing beyond chance, on enough labels."""
+        return self.labels >= min_labels and self.gain.high < 0
 
 
 def live_gain(calibrator: Calibrator, parts: Sequence[Part], level: float = LEVEL) -> Gain | None:
@@ -29,8 +43,3 @@ def live_gain(calibrator: Calibrator, parts: Sequence[Part], level: float = LEVE
     said = said_of(calibrator, calibrator.clip, labelled, sample)
     pooled = sample.pooled()
     return paired_gains(pooled, sample.confidence, said, level)[0]
-
-
-def is_harmful(gain: Gain, labels: float, min_labels: int) -> bool:
-    """Whether a map is worse than nothing beyond chance, on enough labels."""
-    return labels >= min_labels and gain.high < 0

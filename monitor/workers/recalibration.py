@@ -1,5 +1,6 @@
 """Recalibration of a model: its labels read, maps fitted and judged, and what came of it stored in one transaction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -10,7 +11,6 @@ import psycopg
 
 from monitor.calibration.calibrators.artefact import Calibrator
 from monitor.calibration.calibrators.fitting import Part
-from monitor.calibration.gate import Gain
 from monitor.calibration.sketch import Row
 from monitor.errors import BadInput, CaldriftError
 from monitor.events.rules import CALIBRATOR
@@ -19,7 +19,7 @@ from monitor.postgres.database import Connection
 from monitor.postgres.labels import ModelSeries, labels_by_hour, last_onset, model_series, sketches_of
 from monitor.recalibration.cuts import Cut, Stretches, dimensions_of, divided, parts_of
 from monitor.recalibration.plan import Mode, Plan, Plans
-from monitor.recalibration.regret import REACH, live_gain
+from monitor.recalibration.regret import REACHES, Regret, live_gain
 from monitor.recalibration.trial import UNDIVIDED, Subject, Tried, tried
 from monitor.rolling.agreement import PREFIX
 from monitor.rolling.panes import Span, hour_of, start_of
@@ -131,25 +131,25 @@ def carry_out(connection: Connection, tried_out: Attempt, mode: Mode, by: str) -
     return done
 
 
-def gain_since(
-    connection: Connection, how: Recalibrating, promotion: InForce, now: datetime
-) -> tuple[Gain, int] | None:
-    """What a map has gained over confidences as stated on mature labels of predictions since its promotion, of the last
-    days, and on how many; None without any."""
+def regrets(connection: Connection, how: Recalibrating, promotion: InForce, now: datetime) -> Iterator[Regret]:
+    """What a map has gained over confidences as stated on mature labels of predictions since its promotion, by how far
+    back they reach, the farthest first; none without any."""
     chosen = promotion.calibrator
     series = None if chosen is None else model_series(connection, promotion.model, promotion.signal)
     if chosen is None or series is None:
-        return None
-    until = now - how.maturity
-    span = Span(max(hour_of(promotion.at) + 1, hour_of(until - REACH)), hour_of(until))
-    if span.hours <= 0:
-        return None
-    calibrator = chosen.calibrator
+        return
+    calibrator, until = chosen.calibrator, now - how.maturity
     told_apart = sorted(dimensions_of(calibrator))
     dimension = told_apart[0] if told_apart else UNDIVIDED
-    parts = _parts(connection, how, series, dimension, span)
-    gain = live_gain(calibrator, parts)
-    return None if gain is None else (gain, sum(part.sketch.total(Row.N) for part in parts))
+    starts = {max(hour_of(promotion.at) + 1, hour_of(until - reach)) for reach in REACHES}
+    for start in sorted(starts):
+        span = Span(start, hour_of(until))
+        if span.hours <= 0:
+            return
+        parts = _parts(connection, how, series, dimension, span)
+        gain = live_gain(calibrator, parts)
+        if gain is not None:
+            yield Regret(gain, sum(part.sketch.total(Row.N) for part in parts), start_of(start))
 
 
 def _data(connection: Connection, how: Recalibrating, plan: Plan, series: ModelSeries, now: datetime) -> _Data | str:

@@ -35,7 +35,7 @@ from monitor.postgres.installation import StoredClock
 from monitor.postgres.labels import model_series, models
 from monitor.postgres.leader import leading
 from monitor.recalibration.plan import Plan
-from monitor.recalibration.regret import EVERY, is_harmful
+from monitor.recalibration.regret import EVERY, Regret
 from monitor.workers.calendar import last_due as due_by
 from monitor.workers.changes import of_promotion, of_run
 from monitor.workers.recalibration import (
@@ -45,7 +45,7 @@ from monitor.workers.recalibration import (
     Request,
     attempt,
     carry_out,
-    gain_since,
+    regrets,
 )
 
 AGAIN: Final = timedelta(hours=6)
@@ -135,21 +135,26 @@ def _check(office: Office, promotion: InForce, now: datetime) -> None:
     if promotion.calibrator is None or not plan.rolls_back or now - last < EVERY:
         return
     try:
-        found = gain_since(connection, office.how, promotion, now)
+        found = regrets(connection, office.how, promotion, now)
+        harm = next((each for each in found if each.is_harm(plan.terms.gate.min_labels)), None)
     except CaldriftError as failure:  # an artefact of another version of caldrift: what holds is left alone
         log.warning(str(failure), extra={"model": promotion.model, "version": promotion.version})
-        found = None
+        harm = None
     with leading(connection, office.epoch):
         note_checked(connection, promotion, now)
-        if found is None or not is_harmful(*found, plan.terms.gate.min_labels):
+        if harm is None:
             return
-        gain, labels = found
-        reason = (
-            f"rolled back: on {labels} labels since then its log loss is higher than as stated, by {-gain.value:.4f} "
-            f"({-gain.high:.4f} to {-gain.low:.4f}) nats"
-        )
+        reason = _blame(harm)
         log.warning(reason, extra={"model": promotion.model, "version": promotion.version})
         promote(connection, back_to(promotion, None, now, SERVICE, reason))
+
+
+def _blame(harm: Regret) -> str:
+    gain = harm.gain
+    return (
+        f"rolled back: on {harm.labels} labels since {harm.since:%Y-%m-%d %H:%M} its log loss is higher than as "
+        f"stated, by {-gain.value:.4f} ({-gain.high:.4f} to {-gain.low:.4f}) nats"
+    )
 
 
 def _begin_anew(connection: Connection, promotion: InForce) -> None:

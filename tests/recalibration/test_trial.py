@@ -12,7 +12,7 @@ from monitor.calibration.calibrators.artefact import Calibrator
 from monitor.calibration.calibrators.lookup import Lookup
 from monitor.calibration.sketch import Sketch, merge, sketch_of
 from monitor.recalibration.cuts import Cut, Stretches, parts_of
-from monitor.recalibration.regret import is_harmful, live_gain
+from monitor.recalibration.regret import Regret, live_gain
 from monitor.recalibration.trial import Subject, Terms, Trial, Tried, tried
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -142,8 +142,8 @@ def test_a_map_that_helped_and_does_not_any_longer_is_harmful_and_one_that_helps
         parts = parts_of(drawn(truth, 2_000, rng), {}, "")
         gain = live_gain(fitted, parts)
         assert gain is not None
-        assert is_harmful(gain, 2_000, 200) is harmful
-        assert not is_harmful(gain, 199, 200)
+        assert Regret(gain, 2_000, START).is_harm(200) is harmful
+        assert not Regret(gain, 199, START).is_harm(200)
     assert live_gain(fitted, parts_of(sketch_of(np.zeros(0), np.zeros(0)), {}, "")) is None
 
 

@@ -166,6 +166,20 @@ def test_what_does_harm_is_rolled_back_and_what_helps_stays(connection: Connecti
     assert service.versions() == [1, None]
 
 
+def test_weeks_that_went_well_do_not_excuse_days_of_harm(connection: Connection) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    service.attend()
+    service.live(20, WRONG)
+    service.attend()
+    service.live(4, RIGHT)
+    service.attend()
+    assert service.versions() == [1, None]
+    (last, _) = promotions(connection, "m")
+    since = hour_of(service.now - service.how.maturity - timedelta(days=3))
+    assert f"labels since {start_of(since):%Y-%m-%d %H:%M} its log loss is higher" in last.reason
+
+
 def test_a_plan_that_does_not_roll_back_leaves_harm_in_force(connection: Connection) -> None:
     service = Service(connection, plan(rolls_back=False))
     service.live(30, WRONG)
