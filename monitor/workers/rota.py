@@ -102,15 +102,17 @@ def requests(office: Office, now: datetime) -> Iterator[Request]:
 
 
 def _asked(connection: Connection, model: str, plan: Plan, now: datetime) -> Request | None:
-    """What an alert asks for that fires: a run at once and, while nothing passes, again and again for some time."""
+    """What an alert asks for that fires: a run at once and again and again for some time. What passed rests on few
+    labels, so the next run waits until the alert fires for twice as long as it did then."""
     firing = firing_since(connection, model, plan.on_alerts) if plan.on_alerts else None
     if firing is None:
         return None
     alert, fired_at = firing
     since = [run for run in runs(connection, model) if run.at >= fired_at]
+    passed = max((run.at - fired_at for run in since if run.outcome == "passed"), default=timedelta(0))
     number = (now - fired_at) // AGAIN
     due_at = fired_at + number * AGAIN
-    if number >= ATTEMPTS or any(run.outcome == "passed" or run.at >= due_at for run in since):
+    if number >= ATTEMPTS or now - fired_at < 2 * passed or any(run.at >= due_at for run in since):
         return None
     return Request(model, plan, "alert", due_at, alert)
 

@@ -238,7 +238,7 @@ def test_a_promotion_lets_detectors_learn_anew_once(connection: Connection) -> N
     assert calibrators.unsettled(connection) == []
 
 
-def test_an_alert_asks_for_a_run_and_again_until_one_passes(connection: Connection) -> None:
+def test_an_alert_asks_for_runs_and_once_one_passed_waits_for_as_long_again(connection: Connection) -> None:
     service = Service(connection, plan(on_alerts=("Drift",), schedule="0 3 1 1 *"))
     service.live(3, RIGHT)
     fired_at = service.now
@@ -249,13 +249,19 @@ def test_an_alert_asks_for_a_run_and_again_until_one_passes(connection: Connecti
     service.now += AGAIN / 2
     service.attend()
     assert len(service.outcomes()) == 1
-    service.live(6, WRONG, n=60)
+    service.live(2, WRONG, n=180)
     service.attend()
     assert service.outcomes() == [("alert", "kept"), ("alert", "passed")]
-    service.now += 3 * AGAIN
+    service.now = fired_at + 2 * (service.now - fired_at) - timedelta(seconds=1)
     service.attend()
     assert len(service.outcomes()) == 2
-    assert service.versions() == [1]
+    service.now += timedelta(seconds=1)
+    service.attend()
+    assert len(service.outcomes()) == 3
+    assert runs(connection, "m")[0].at == service.now
+    service.now = fired_at + 28 * AGAIN
+    service.attend()
+    assert len(service.outcomes()) == 3
 
 
 def test_an_alert_that_is_over_or_of_another_rule_asks_for_nothing(connection: Connection) -> None:
