@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from monitor.forms.kinds import listed
+from monitor.recalibration.crontab import with_named_days
 
 SECRET: Final[dict[str, Any]] = {"secret": True}
 
@@ -14,7 +15,7 @@ def _cron(text: str) -> str:
     from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - takes 60 ms, and few settings name one
 
     try:
-        CronTrigger.from_crontab(text)
+        CronTrigger.from_crontab(with_named_days(text))
     except ValueError as failure:
         raise ValueError(f'must be five fields of cron, as "0 3 1 * *": {failure}') from None
     return text

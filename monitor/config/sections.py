@@ -363,8 +363,9 @@ class RecalibrationSection(Section):
     )
     schedule: Cron = Field(
         default="0 3 1 * *",
-        description="When, as five fields of cron: the default is 03:00 on the first of every month. What downtime "
-        "missed is caught up, once.",
+        description="When, as five fields of cron: the default is 03:00 on the first of every month. Weekdays are 0 "
+        "(Sunday) to 6, or `sun` to `sat`; beside a day of the month both must hold. What downtime missed is caught "
+        "up, once.",
     )
     timezone: Zone = Field(default="UTC", description="The time zone of the schedule, as `Europe/Zurich`.")
     window: Duration = Field(
