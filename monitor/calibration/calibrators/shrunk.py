@@ -13,6 +13,7 @@ from monitor.calibration.calibrators.logistic import Found, rising_line
 from monitor.calibration.calibrators.newton import Prior
 from monitor.calibration.calibrators.sample import Sample
 from monitor.calibration.cells import FloatArray
+from monitor.calibration.odds import sigmoid
 
 IDENTITY: Final = (1.0, 0.0)
 """Slope and intercept of a calibrated segment: where the centre lies as long as nothing is known."""
@@ -37,14 +38,21 @@ def prior_of(sample: Sample) -> Prior:
     for _ in range(_ROUNDS):
         fit = rising_line(sample, prior, start)
         start = fit.coefficients
-        # Where the posterior is highest, the slope of the likelihood is the pull of the prior.
-        away = start - prior.centre
-        mode = np.einsum("skl,sl->sk", fit.information, start) + away @ prior.precision
+        # Not the pull of the prior, which is the same only of a fit that no bound stopped: along what labels of one
+        # confidence do not tell, a falling one would drive the centre without end.
+        mode = np.einsum("skl,sl->sk", fit.information, start) + _gradient(sample, start)
         for _ in range(_UPDATES):
             before, prior = prior.centre, _learnt(fit.information, mode, prior)
             if np.abs(prior.centre - before).max() < _TOLERANCE:
                 break
     return prior
+
+
+def _gradient(sample: Sample, line: FloatArray) -> FloatArray:
+    """(S, 2) of the log likelihood in the slope and the intercept of each segment's line (S, 2)."""
+    slope, intercept = line[sample.series].T
+    surprise = sample.right - sample.n * sigmoid(slope * sample.odds + intercept)
+    return np.column_stack([sample.total(surprise * sample.odds), sample.total(surprise)])
 
 
 def _learnt(information: FloatArray, mode: FloatArray, prior: Prior) -> Prior:

@@ -64,6 +64,20 @@ def test_answers_that_are_all_alike_have_a_finite_map(outcome: float) -> None:
     assert abs(intercept) < 3
 
 
+@pytest.mark.parametrize("confidence", [0.05, 0.9, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9, 1.0])
+def test_a_segment_that_always_states_one_confidence_leaves_the_others_their_lines(
+    confidence: float, share: float
+) -> None:
+    right = np.arange(200) < 200 * share
+    constant = sketch_of(np.full(200, confidence), right.astype(np.float64))
+    others = [sketch_of(*pairs(300, 0.7, -0.4, np.random.default_rng(seed))) for seed in range(3)]
+    alone = lines_of(shrunk_platt(sample_of(others, CLIP)))
+    beside = lines_of(shrunk_platt(sample_of([*others, constant], CLIP)))
+    assert np.isfinite(beside).all()
+    assert np.abs(beside[:3] - alone).max() < 0.5
+
+
 @pytest.mark.parametrize("n", [30, 100, 300, 1000])
 def test_no_real_segment_is_worse_than_as_stated_beyond_chance(lifeeval_segments: Segments, n: int) -> None:
     """The first n answers of each segment fit its map, the later ones judge it; chance is which come first."""
