@@ -46,6 +46,8 @@ SELECT p.model, p.signal, p.number, p.stage, p.at, p."by", p.reason, p.checked_a
     c.id, c.version, c.fingerprint, c.body, c.created_at
 FROM promotion AS p LEFT JOIN calibrator AS c ON c.id = p.calibrator WHERE {}
 """
+IN_FORCE: Final = "p.number = (SELECT max(number) FROM promotion AS l WHERE l.model = p.model AND l.signal = p.signal)"
+"""The last by number, not by time: two machines promote, and one's clock may be behind."""
 PROMOTE: Final = """
 INSERT INTO promotion (model, signal, number, calibrator, stage, at, "by", reason)
 VALUES (%(model)s, %(signal)s, %(number)s, %(calibrator)s, %(stage)s, %(at)s, %(by)s, %(reason)s)
@@ -219,15 +221,14 @@ def last_due(connection: Connection, model: str, signal: str) -> datetime | None
 
 def in_force(connection: Connection, model: str, signal: str | None = None) -> InForce | None:
     """What was put in force last; None: nothing ever was. Without a signal, that of the last promotion."""
-    where = "p.model = %(model)s AND (%(signal)s::text IS NULL OR p.signal = %(signal)s)"
+    where = f"p.model = %(model)s AND (%(signal)s::text IS NULL OR p.signal = %(signal)s) AND {IN_FORCE}"
     found = _promotions(connection, f"{where} ORDER BY p.at DESC, p.number DESC LIMIT 1", model, signal)
     return found[0] if found else None
 
 
 def all_in_force(connection: Connection) -> list[InForce]:
     """What was put in force last, of every model and signal that ever had a promotion."""
-    last = "SELECT max(number) FROM promotion AS l WHERE l.model = p.model AND l.signal = p.signal"
-    return _promotions(connection, f"p.number = ({last}) ORDER BY p.model, p.signal")
+    return _promotions(connection, f"{IN_FORCE} ORDER BY p.model, p.signal")
 
 
 def promotions(connection: Connection, model: str) -> list[InForce]:
@@ -299,7 +300,8 @@ def previous(connection: Connection, model: str, signal: str) -> Stored | None:
     Maps that a roll-back took out of force are passed over.
     """
     back: list[Stored | None] = []
-    for each in reversed([each for each in promotions(connection, model) if each.signal == signal]):
+    ours = (each for each in promotions(connection, model) if each.signal == signal)
+    for each in sorted(ours, key=lambda each: each.number):
         if each.calibrator is None:
             back = []
         elif each.calibrator in back:

@@ -142,13 +142,15 @@ def _check(office: Office, promotion: InForce, now: datetime) -> None:
     except CaldriftError as failure:  # an artefact of another version of caldrift: what holds is left alone
         log.warning(str(failure), extra={"model": promotion.model, "version": promotion.version})
         harm = None
-    with leading(connection, office.epoch):
-        note_checked(connection, promotion, now)
-        if harm is None:
-            return
-        reason = _blame(harm)
-        log.warning(reason, extra={"model": promotion.model, "version": promotion.version})
-        promote(connection, back_to(promotion, None, now, SERVICE, reason))
+    try:
+        with leading(connection, office.epoch):
+            note_checked(connection, promotion, now)
+            if harm is not None:
+                reason = _blame(harm)
+                promote(connection, back_to(promotion, None, now, SERVICE, reason))
+                log.warning(reason, extra={"model": promotion.model, "version": promotion.version})
+    except Refused as failure:  # a person was faster: what they put in force is looked at by itself
+        log.warning(str(failure))
 
 
 def _blame(harm: Regret) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from monitor.calibration.calibrators.lookup import Lookup
 from monitor.errors import BadInput, Refused
 from monitor.postgres import calibrators
 from monitor.postgres.calibrators import (
+    all_in_force,
     back_to,
     in_force,
     previous,
@@ -25,7 +27,9 @@ from monitor.postgres.database import Connection, connect
 from monitor.postgres.leader import LeadershipLostError
 from monitor.postgres.monitored import recalibration_ages
 from monitor.recalibration.plan import Mode, Plans
+from monitor.recalibration.regret import Regret
 from monitor.rolling.panes import hour_of, start_of
+from monitor.workers import rota
 from monitor.workers.recalibration import Request, attempt, carry_out
 from monitor.workers.rota import AGAIN
 from tests.alerting.rounds import force_by
@@ -219,6 +223,44 @@ def test_rolling_back_leads_to_the_map_before_and_then_to_as_stated(connection: 
         assert (None if back is None else back.version) == version
         promote(connection, back_to(before, back, service.now, "me", "back"))
     assert service.versions() == [1, 2, 3, *wanted]
+
+
+def test_what_was_promoted_last_is_in_force_though_the_clock_of_who_did_it_is_behind(connection: Connection) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(30, WRONG)
+    service.attend()
+    (artefact,) = stored(connection, "m")
+    promote(connection, promotion_of(artefact, None, service.now + timedelta(minutes=10), "a fast clock", "try it"))
+    first = in_force(connection, "m", "confidence")
+    assert first is not None
+    promote(connection, back_to(first, None, service.now, "the page", "back"))
+    for found in (in_force(connection, "m", "confidence"), in_force(connection, "m"), *all_in_force(connection)):
+        assert found is not None
+        assert (found.by, found.version) == ("the page", None)
+    assert previous(connection, "m", "confidence") is None
+    promote(connection, promotion_of(artefact, in_force(connection, "m"), service.now, "the page", "again"))
+    assert [each.version for each in all_in_force(connection)] == [1]
+
+
+def test_a_person_who_is_faster_than_the_roll_back_of_a_harmful_map_ends_no_leader(
+    connection: Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+    service.attend()
+    service.live(20, RIGHT)
+    looked = rota.regrets
+
+    def while_a_person_acts(*given: Any) -> Iterator[Regret]:
+        yield from looked(*given)
+        with connect(database, "a person") as other:
+            before = in_force(other, "m")
+            assert before is not None
+            promote(other, back_to(before, None, service.now, "me", "seen it"))
+
+    monkeypatch.setattr(rota, "regrets", lambda *given: list(while_a_person_acts(*given)))
+    service.attend()
+    assert [each.by for each in promotions(connection, "m")] == ["me", "caldrift"]
 
 
 def test_a_promotion_lets_detectors_learn_anew_once(connection: Connection) -> None:
