@@ -53,7 +53,14 @@ def _add_list(routes: APIRouter, connections: Connections, layout: Layout, optio
 
 
 def _add_model(routes: APIRouter, connections: Connections, layout: Layout, options: WebOptions) -> None:
-    @routes.get("/recalibration/{model}")
+    @routes.get("/recalibration/{model:path}/{version}.json")
+    def download(model: str, version: int) -> Response:
+        with connections.reading() as connection:
+            found = calibrators.version_of(connection, model, options.main_signal, version)
+        kept = {"Content-Disposition": f'attachment; filename="calibrator-{version}.json"'}
+        return Response(found.body, media_type="application/json", headers=kept)
+
+    @routes.get("/recalibration/{model:path}")
     def show(request: Request, model: str, refresh: Refresh = "on") -> HTMLResponse:
         with connections.reading() as connection:
             found = _found(connection, model, options)
@@ -67,16 +74,9 @@ def _add_model(routes: APIRouter, connections: Connections, layout: Layout, opti
             refresh=refresh == "on",
         )
 
-    @routes.get("/recalibration/{model}/{version}.json")
-    def download(model: str, version: int) -> Response:
-        with connections.reading() as connection:
-            found = calibrators.version_of(connection, model, options.main_signal, version)
-        kept = {"Content-Disposition": f'attachment; filename="calibrator-{version}.json"'}
-        return Response(found.body, media_type="application/json", headers=kept)
-
 
 def _add_changes(routes: APIRouter, connections: Connections, options: WebOptions) -> None:
-    @routes.post("/recalibration/{model}/promote")
+    @routes.post("/recalibration/{model:path}/promote")
     def promote(model: str, change: Operator) -> RedirectResponse:
         with connections.writing() as connection:
             before = _seen(connection, model, change, options)
@@ -86,7 +86,7 @@ def _add_changes(routes: APIRouter, connections: Connections, options: WebOption
             _promote(connection, calibrators.promotion_of(chosen, before, now, change.by, reason, shadow=shadow))
         return RedirectResponse(address(model), 303)
 
-    @routes.post("/recalibration/{model}/roll-back")
+    @routes.post("/recalibration/{model:path}/roll-back")
     def roll_back(model: str, change: Operator) -> RedirectResponse:
         with connections.writing() as connection:
             before = _seen(connection, model, change, options)

@@ -94,6 +94,25 @@ def test_a_map_is_downloaded_as_it_was_fitted_and_one_that_is_not_there_is_named
     assert "there is 1" in answer.text
 
 
+def test_a_model_with_a_slash_in_its_name_has_a_page_that_promotes_and_rolls_back(
+    connection: Connection, client: httpx.Client
+) -> None:
+    service = Service(connection, plan("propose"))
+    service.live(30, WRONG)
+    for table in ("series", "segment_set"):
+        connection.execute(f"UPDATE {table} SET model = 'org/m'".encode())
+    service.attend()
+    (link,) = set(re.findall(r'href="(/recalibration/[^"#]+)"', client.get("/recalibration").text))
+    page = client.get(link).text
+    (act,) = set(re.findall(r'action="([^"]+/promote)"', page))
+    assert client.post(act, data=proof(page) | {"version": "1"}).headers["location"] == link
+    page = client.get(link).text
+    (act,) = set(re.findall(r'action="([^"]+/roll-back)"', page))
+    assert client.post(act, data=proof(page)).status_code == 303
+    assert [each.version for each in promotions(connection, "org/m")] == [None, 1]
+    assert client.get(f"{link}/1.json").json()["model"] == "org/m"
+
+
 def test_why_the_old_map_stayed_is_listed(connection: Connection, client: httpx.Client) -> None:
     service = Service(connection, plan())
     service.live(30, RIGHT)
