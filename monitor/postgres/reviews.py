@@ -1,6 +1,7 @@
 """What people are asked to look at, and what they said."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -215,8 +216,9 @@ def tallies(connection: Connection) -> list[Tally]:
 def begin_answer(connection: Connection, number: int, answer: Answer, now: datetime) -> Item:
     """Keep an answer, with the label that it becomes, before anybody is told of that label.
 
-    Answering alike once more changes nothing, and the label stays the same one, version and time included. Raises
-    BadInput where there is no such item or reason, the right answer is missing, or a settled answer says otherwise.
+    Answering alike once more changes nothing, and the label stays the same one, version and time included; another
+    right answer is not alike. Raises BadInput where there is no such item or reason, the right answer is missing, or a
+    settled answer says otherwise.
     """
     with connection.transaction():
         connection.execute("SELECT FROM review_item WHERE id = %s FOR UPDATE", (number,))
@@ -226,7 +228,7 @@ def begin_answer(connection: Connection, number: int, answer: Answer, now: datet
         if reason_of(found.queue, answer.reason) is None:
             names = ", ".join(each.name for each in REASONS[found.queue])
             raise BadInput(f"reason: must be one of {names}, got {answer.reason[:40]!r}", "reason")
-        if found.reason == answer.reason:
+        if found.reason == answer.reason and _is_truth(answer.truth, found.label or {}):
             return found
         if found.settled_at is not None:
             raise BadInput(f"item {number} was answered by {found.by} already: {found.reason}", "item")
@@ -257,6 +259,16 @@ def begin_answer(connection: Connection, number: int, answer: Answer, now: datet
     if kept is None:
         raise BadInput(f"item {number} went away", "item")
     return kept
+
+
+def _is_truth(truth: str, label: Mapping[str, object]) -> bool:
+    """Whether a right answer, as typed, is the one that a label tells; "" is, and any is where the label tells none."""
+    said = label.get("label", label.get("value"))
+    if not truth or said is None or truth == said:
+        return True
+    with suppress(ValueError):
+        return not isinstance(said, str) and float(truth) == said
+    return False
 
 
 def settle(connection: Connection, number: int, now: datetime) -> None:

@@ -231,6 +231,31 @@ def test_an_answer_that_was_not_sent_may_be_changed_and_the_later_label_wins(fil
     assert first.label is not None
 
 
+def test_another_right_answer_is_another_answer(filled: Connection) -> None:
+    find(filled)
+    items = reviews.waiting(filled, "a", "errors", limit=1000)
+    one = next(each for each in items if each.label_kind == LabelKind.LABEL and (each.outcome or 0) < 0.5)
+    reviews.begin_answer(filled, one.id, Answer("label_wrong", "Ada", "a slip"), NOW)
+    kept = reviews.begin_answer(filled, one.id, Answer("label_wrong", "Ada", "the truth"), NOW)
+    assert kept.label is not None
+    assert kept.label["label"] == "the truth"
+    reviews.settle(filled, one.id, NOW)
+    assert reviews.begin_answer(filled, one.id, Answer("label_wrong", "Grace", "the truth"), NOW).by == "Ada"
+    with pytest.raises(BadInput, match="answered by Ada already: label_wrong"):
+        reviews.begin_answer(filled, one.id, Answer("label_wrong", "Grace", "a third"), NOW)
+
+
+def test_the_same_true_number_written_otherwise_is_the_same_answer(filled: Connection) -> None:
+    find(filled)
+    items = reviews.waiting(filled, "a", "errors", limit=1000)
+    one = next(each for each in items if each.label_kind == LabelKind.VALUE)
+    given = reviews.begin_answer(filled, one.id, Answer("label_wrong", "Ada", "12.5"), NOW)
+    assert reviews.begin_answer(filled, one.id, Answer("label_wrong", "Ada", "12.50"), NOW + timedelta(1)) == given
+    other = reviews.begin_answer(filled, one.id, Answer("label_wrong", "Ada", "13"), NOW)
+    assert other.label is not None
+    assert other.label["value"] == 13.0
+
+
 def test_of_two_who_answer_at_once_one_is_told_that_the_other_was_first(filled: Connection) -> None:
     one = correctable(filled)
     said: list[str] = []
