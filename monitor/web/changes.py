@@ -39,10 +39,12 @@ class Change:
     is_program: bool = False
 
     def text(self, name: str, *, most: int = 2_000) -> str:
-        """A field, "" where it is absent. Raises BadInput where it is longer than `most` characters."""
+        """A field, "" where it is absent. Raises BadInput where it is longer than `most` characters, or no text."""
         found = self.fields.get(name, "").strip()
-        if len(found) > most or "\0" in found:
+        if len(found) > most:
             raise BadInput(f"{name}: must be text of at most {most:,} characters, got {len(found):,}", name)
+        if "\0" in found or any("\ud800" <= each <= "\udfff" for each in found):
+            raise BadInput(f"{name}: must not hold the character U+0000, nor half a surrogate pair", name)
         return found
 
     def number(self, name: str) -> int:

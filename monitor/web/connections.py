@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from monitor.errors import Unavailable
+from monitor.errors import BadInput, Unavailable
 from monitor.postgres.database import Connection, is_lost
 
 WAIT_SECONDS: Final = 5.0
@@ -30,7 +30,8 @@ class Connections:
     def reading(self) -> Iterator[Connection]:
         """A connection inside a read-only transaction that sees one moment.
 
-        Raises Unavailable when the database does not answer, takes too long, or has no tables yet.
+        Raises Unavailable when the database does not answer, takes too long, or has no tables yet, and BadInput for
+        text that it cannot hold.
         """
         with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
             yield connection
@@ -55,6 +56,8 @@ class Connections:
                 connection.execute("COMMIT")
             except BaseException as failure:
                 self._put_back(connection)
+                if type(failure) is psycopg.DataError or isinstance(failure, psycopg.errors.UntranslatableCharacter):
+                    raise BadInput("text must not hold the character U+0000") from failure
                 if isinstance(failure, psycopg.Error):
                     raise _unavailable(failure) from failure
                 raise

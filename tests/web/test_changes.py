@@ -1,5 +1,6 @@
 """A change over HTTP: from a form of the browser's own session or from a program with the operator's token."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,17 @@ def test_the_viewers_token_changes_nothing(database: str) -> None:
         answer = client.post("/try", data={"number": "1"}, headers={"Authorization": "Bearer show me"})
         assert answer.status_code == 403
         assert "Only an operator" in answer.text
+    assert noted(database) == []
+
+
+@pytest.mark.parametrize("number", ["\0", "1\ud800", "\udc00"])
+def test_what_no_text_may_hold_is_named_and_not_noted(database: str, number: str) -> None:
+    with noting(database, OPERATED) as client:
+        program = {"Authorization": "Bearer let me", "Content-Type": "application/json"}
+        body = json.dumps({"number": number})
+        answer = client.post("/recalibration/m/promote", content=body, headers=program)
+    assert answer.status_code == 400
+    assert "number: must not hold the character U+0000, nor half a surrogate pair" in answer.text
     assert noted(database) == []
 
 

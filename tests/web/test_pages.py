@@ -299,6 +299,13 @@ def away() -> Connection:
     raise Unavailable("Postgres at secret-host:5432 (database d, user u) does not answer")
 
 
+@pytest.mark.parametrize("url", ["/?model=a%00", "/alerts?model=a%00", "/api/v1/review?model=m&segment=a%3D%00"])
+def test_a_name_with_a_null_character_is_bad_input_and_no_outage(empty_pages: httpx.Client, url: str) -> None:
+    answer = empty_pages.get(url)
+    assert answer.status_code == 400
+    assert "text must not hold the character U+0000" in answer.text
+
+
 def test_while_the_database_is_away_pages_say_so_try_again_and_tell_no_secret() -> None:
     with served(away) as address:
         client = httpx.Client(base_url=address)
