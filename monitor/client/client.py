@@ -34,6 +34,7 @@ LOG: Final = logging.getLogger("caldrift.client")
 NOTHING: Final[Mapping[str, float]] = {}
 SNAP: Final = 1e-9
 """A confidence so near below a threshold counts as on it, as it does in the sketches that certified it."""
+LONGEST_SECONDS: Final = 366 * 86_400.0
 Verdict = Literal["accept", "review", "reject"]
 
 
@@ -112,8 +113,11 @@ class Client:
         """
         if not model or not signal:
             raise ValueError("model and signal must be text of at least one character")
-        if min(refresh_seconds, timeout_seconds, buffer_bytes) <= 0:
-            raise ValueError("refresh_seconds, timeout_seconds and buffer_bytes must be greater than 0")
+        if not all(0 < each <= LONGEST_SECONDS for each in (refresh_seconds, timeout_seconds)) or not buffer_bytes > 0:
+            raise ValueError(
+                "refresh_seconds, timeout_seconds and buffer_bytes must be greater than 0, the seconds at most a year's, "
+                f"got {refresh_seconds!r}, {timeout_seconds!r} and {buffer_bytes!r}"
+            )
         if bootstrap_servers is not None and importlib.util.find_spec("kafka") is None:
             raise ValueError("bootstrap_servers is given, but kafka-python is not installed")
         self.model, self.signal, self.model_version = model, signal, model_version
@@ -291,9 +295,8 @@ class Client:
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Send what is left, within the time, and end the threads. What is logged from now on is dropped."""
-        running = self._running
-        if running is None:
-            return
+        with self._beginning:
+            running = self._running = self._running or _Running()
         if running.refresher is not None:
             running.refresher.stop(0.0)
         if running.sender is not None:

@@ -287,7 +287,7 @@ def address_of(server: str) -> tuple[str, int]:
     host, colon, port = server.strip().rpartition(":")
     if not colon or server.strip().endswith("]"):
         host, port = server.strip(), str(KAFKA_PORT)
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ValueError(f"bootstrap_servers must be HOST:PORT, got {server!r}")
     return host.strip("[]"), int(port)
 

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.calibration.calibrators.artefact import Method
-from monitor.calibration.calibrators.fitting import METHODS, Policy
+from monitor.calibration.calibrators.fitting import METHODS, Part, Policy
 from monitor.calibration.calibrators.lookup import Lookup
 from monitor.calibration.calibrators.served import DeclaredDimension, Stage
+from monitor.calibration.sketch import sketch_of
 from monitor.client import Client
+from tests.calibration.calibrators.making import fitted, pairs
 from tests.calibration.streams import confidences
 from tests.client.conftest import Make, eventually, reply
 from tests.client.promoting import MODEL, artefact, document
@@ -46,6 +48,22 @@ def test_an_array_is_what_its_single_confidences_are(
 ) -> None:
     found = fetched.calibrate(np.array(asked), segments)
     assert found.tolist() == pytest.approx([fetched.calibrate(c, segments) for c in asked], abs=1e-12)
+
+
+@pytest.mark.parametrize("clip", [0.005, 1e-7])
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_an_array_of_half_precision_is_what_its_single_confidences_are(
+    clip: float, method: Method, make: Make, server: Receiver
+) -> None:
+    c, y = pairs(5000, 0.6, -0.3, np.random.default_rng(1))
+    calibrator = fitted([Part({}, sketch_of(c, y), {})], method, clip=clip)
+    server.script = [reply(document(calibrator))] * 3
+    client = make(server=server.url)
+    assert client.wait_until_ready()
+    some = np.array([0.0, 0.3, 0.9, 0.9995, 1.0], np.float16)
+    found = client.calibrate(np.tile(some, 10_000))
+    assert found[:5].tolist() == pytest.approx([client.calibrate(c) for c in some.tolist()], abs=1e-12)
+    assert client.stats.refused == 0
 
 
 def test_in_an_array_what_is_no_confidence_comes_back_as_it_is(fetched: Client) -> None:
@@ -151,6 +169,10 @@ def test_a_decision_accepts_from_its_threshold_on_and_rejects_below_the_other(va
         {"bootstrap_servers": "broker:port"},
         {"bootstrap_servers": ["localhost:9092", ""]},
         {"buffer_bytes": -1},
+        {"refresh_seconds": math.nan},
+        {"refresh_seconds": math.inf},
+        {"timeout_seconds": math.inf},
+        {"bootstrap_servers": "broker:99999"},
         {"signal": ""},
     ],
     ids=str,

@@ -353,6 +353,16 @@ def test_a_client_without_servers_only_decides() -> None:
     client.close()
 
 
+def test_a_client_that_was_closed_before_its_first_call_begins_nothing(broker: str, server: Receiver) -> None:
+    client = Client("m1", server=server.url, bootstrap_servers=broker)
+    client.close()
+    assert client.log_prediction(0.95).value == 0.95
+    assert not client.log_label("p", correct=True)
+    assert client.stats.queued == 0
+    assert not client.wait_until_ready(0.3)
+    assert server.seen == []
+
+
 def test_the_ten_lines_of_the_page_work(server: Receiver, broker: str, topics: Topics) -> None:
     page = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
     code = page.partition("```python\n")[2].partition("```")[0]

@@ -148,7 +148,8 @@ def apply_all(curve: Curve, confidence: FloatArray, clip: float, fields: Mapping
     found = np.empty(len(given))
     for begin in range(0, len(given), PIECE):
         piece = slice(begin, begin + PIECE)
-        np.clip(curved(np.clip(given[piece], clip, 1 - clip)), clip, 1 - clip, out=found[piece])
+        kept = np.clip(np.asarray(given[piece], np.float64), clip, 1 - clip)  # 1 - 1e-7 is 1 in half precision
+        np.clip(curved(kept), clip, 1 - clip, out=found[piece])
     return found.reshape(np.shape(confidence))
 
 
