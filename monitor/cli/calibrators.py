@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli import context
+from monitor.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,10 @@ def export(
     if out is None:
         typer.echo(body)
     else:
-        out.write_text(body + "\n", encoding="utf-8")
+        try:
+            out.write_text(body + "\n", encoding="utf-8")
+        except OSError as failure:
+            raise BadInput(f"{out}: cannot be written: {failure.strerror}", "out") from None
 
 
 @contextmanager

@@ -56,6 +56,9 @@ def test_what_is_proposed_is_promoted_exported_and_rolled_back(
     out = tmp_path / "map.json"
     assert caldrift("calibrators", "export", "m", "1", "--out", str(out)).returncode == 0
     assert decode(out.read_bytes()) == stored(connection, "m")[0].calibrator
+    nowhere = caldrift("calibrators", "export", "m", "1", "--out", str(tmp_path / "no" / "map.json"))
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
+    assert "map.json: cannot be written: No such file or directory" in nowhere.stderr
     assert caldrift("recalibrate", "m", "--rollback", "--reason", "no").stdout == "m: as stated is in force\n"
     again = caldrift("recalibrate", "m", "--rollback")
     assert again.returncode == 2
