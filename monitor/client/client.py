@@ -115,7 +115,7 @@ class Client:
             raise ValueError("model and signal must be text of at least one character")
         if not all(0 < each <= LONGEST_SECONDS for each in (refresh_seconds, timeout_seconds)) or not buffer_bytes > 0:
             raise ValueError(
-                "refresh_seconds, timeout_seconds and buffer_bytes must be greater than 0, the seconds at most a year's, "
+                "refresh_seconds, timeout_seconds and buffer_bytes must be above 0, the seconds at most a year's, "
                 f"got {refresh_seconds!r}, {timeout_seconds!r} and {buffer_bytes!r}"
             )
         if bootstrap_servers is not None and importlib.util.find_spec("kafka") is None:

@@ -30,7 +30,7 @@ from monitor.recalibration.plan import Mode, Plans
 from monitor.recalibration.regret import Regret
 from monitor.rolling.panes import hour_of, start_of
 from monitor.workers import rota
-from monitor.workers.recalibration import Request, attempt, carry_out
+from monitor.workers.recalibration import Request, attempt, carry_out, regrets
 from monitor.workers.rota import AGAIN
 from tests.alerting.rounds import force_by
 from tests.workers.recalibrating import RIGHT, WRONG, Service, alert, plan
@@ -249,10 +249,9 @@ def test_a_person_who_is_faster_than_the_roll_back_of_a_harmful_map_ends_no_lead
     service.live(30, WRONG)
     service.attend()
     service.live(20, RIGHT)
-    looked = rota.regrets
 
     def while_a_person_acts(*given: Any) -> Iterator[Regret]:
-        yield from looked(*given)
+        yield from regrets(*given)
         with connect(database, "a person") as other:
             before = in_force(other, "m")
             assert before is not None
