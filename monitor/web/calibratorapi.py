@@ -23,7 +23,7 @@ from monitor.calibration.calibrators.served import (
     encode_served,
     etag_of,
 )
-from monitor.errors import BadInput
+from monitor.errors import BadInput, Refused
 from monitor.postgres import listings
 from monitor.postgres.calibrators import InForce, in_force
 from monitor.rolling.chosen import choosing
@@ -195,7 +195,10 @@ def _applied(
 
 @lru_cache(maxsize=64)
 def _lookup(body: str) -> Lookup:
-    return Lookup(decode(body))
+    try:
+        return Lookup(decode(body))
+    except BadInput as failure:  # what is stored, not what was asked
+        raise Refused(f"the map in force: {failure}") from failure
 
 
 def _schema(form: type) -> dict[str, Any]:

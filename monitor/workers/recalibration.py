@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
+import numpy as np
 import psycopg
 
 from monitor.calibration.calibrators.artefact import Calibrator
@@ -103,7 +104,7 @@ def attempt(connection: Connection, how: Recalibrating, request: Request, now: d
         return Attempt(replace(run, outcome="kept", sentence=f"kept the old map: {found}"), before)
     try:
         result = _tried(how, request, before, found)
-    except CaldriftError as failure:
+    except (CaldriftError, ArithmeticError, np.linalg.LinAlgError) as failure:  # one model's sums end no leader
         return Attempt(replace(run, sentence=f"failed: {failure}"), before)
     verdict = result.trial.verdict
     run = replace(run, outcome="passed" if verdict.passed else "kept", sentence=verdict.sentence, trial=result.trial)

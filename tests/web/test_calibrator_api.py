@@ -8,6 +8,7 @@ import pytest
 
 from monitor.calibration.calibrators.lookup import Lookup
 from monitor.calibration.calibrators.served import decode_served
+from monitor.postgres.database import connect
 from monitor.rolling.segments import Dimension
 from tests.client.promoting import artefact, promoted
 from tests.web.conftest import OPTIONS, client_of
@@ -75,6 +76,15 @@ def test_the_declared_dimensions_come_along_and_choose_the_map(database: str) ->
         told = client.post("/api/v1/calibrate", json=body).json()["calibrated"]
     lookup = Lookup(artefact("histogram"))
     assert told == [lookup.apply(0.9, {"lang": "l1"}), lookup.apply(0.9, {})]  # it is read from `length`, not `lang`
+
+
+def test_a_damaged_map_in_force_is_no_fault_of_who_asks(database: str, empty_pages: httpx.Client) -> None:
+    promoted(database, artefact())
+    with connect(database, "test") as connection:
+        connection.execute("UPDATE calibrator SET body = left(body, 40)")
+    answer = empty_pages.post("/api/v1/calibrate", json={"model": "m1", "confidence": 0.93})
+    assert answer.status_code == 500
+    assert answer.json()["error"].startswith("the map in force: not a calibrator: ")
 
 
 def test_a_batch_is_what_its_single_confidences_are(database: str, empty_pages: httpx.Client) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitor.alerting import notice
@@ -28,6 +29,7 @@ from monitor.postgres.leader import LeadershipLostError
 from monitor.postgres.monitored import recalibration_ages
 from monitor.recalibration.plan import Mode, Plans
 from monitor.recalibration.regret import Regret
+from monitor.recalibration.trial import Tried
 from monitor.rolling.panes import hour_of, start_of
 from monitor.workers import rota
 from monitor.workers.recalibration import Request, attempt, carry_out, regrets
@@ -314,6 +316,23 @@ def test_an_alert_that_is_over_or_of_another_rule_asks_for_nothing(connection: C
     connection.execute("UPDATE alert SET state_name = 'ok'")
     service.attend()
     assert service.outcomes() == []
+
+
+@pytest.mark.parametrize("failure", [np.linalg.LinAlgError("Singular matrix"), OverflowError("math range error")])
+def test_a_fit_that_fails_as_no_fit_should_is_a_run_that_failed_and_ends_no_leader(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    service = Service(connection, plan())
+    service.live(30, WRONG)
+
+    def failing(*_: object) -> Tried:
+        raise failure
+
+    monkeypatch.setattr("monitor.workers.recalibration.tried", failing)
+    service.attend()
+    service.attend()
+    (run,) = runs(connection, "m")
+    assert (run.outcome, run.sentence) == ("failed", f"failed: {failure}")
 
 
 def test_labels_from_before_a_drift_are_left_out(connection: Connection) -> None:
