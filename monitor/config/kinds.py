@@ -1,5 +1,6 @@
 """The kinds of values that only the settings have."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,9 +16,11 @@ def _cron(text: str) -> str:
     from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - takes 60 ms, and few settings name one
 
     try:
-        CronTrigger.from_crontab(with_named_days(text))
+        trigger = CronTrigger.from_crontab(with_named_days(text), timezone=UTC)
     except ValueError as failure:
         raise ValueError(f'must be five fields of cron, as "0 3 1 * *": {failure}') from None
+    if trigger.get_next_fire_time(None, datetime(2000, 1, 1, tzinfo=UTC)) is None:
+        raise ValueError("must be due some day: there is no such date")
     return text
 
 

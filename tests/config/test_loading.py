@@ -156,6 +156,19 @@ def test_mistakes_in_variables_and_flags_are_named_beside_those_of_the_file(toml
     ]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("0 3 30 2 *", "must be due some day: there is no such date"),
+        ("0 3 * * 8", "must be five fields of cron"),
+        ("0 3 1 *", "must be five fields of cron"),
+    ],
+)
+def test_a_schedule_that_never_comes_due_or_is_none_is_a_mistake(schedule: str, said: str) -> None:
+    (mistake,) = mistakes(None, {"CALDRIFT_RECALIBRATION__SCHEDULE": schedule})
+    assert said in mistake
+
+
 def test_variables_that_an_orchestrator_adds_are_no_mistake() -> None:
     environ = {"CALDRIFT_PORT": "tcp://10.0.0.1:80", "CALDRIFT_SERVICE_HOST": "10.0.0.1", "CALDRIFT_EMBEDDED": "d"}
     assert load_settings(None, environ | {"CALDRIFT_WEB__PORT": ""}) == Settings()
