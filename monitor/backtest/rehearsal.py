@@ -14,7 +14,7 @@ from monitor.alerting.readingrule import ReadingRule, reading_rule
 from monitor.alerting.states import NEW, State, name_of
 from monitor.alerting.terms import terms_of
 from monitor.alerting.verdict import Said, Verdict
-from monitor.backtest.ruletests import Line, RuleTest, Written
+from monitor.backtest.ruletests import Line, RuleTest, Written, moment_text
 from monitor.calibration.reading import BinsSetting, Reading
 from monitor.drift.alarms import Alarm
 
@@ -56,7 +56,7 @@ def _rehearsed(written: Written, number: int, test: RuleTest, rule: AlertRule) -
             return
         seen = _lived(_Seen(seen.state), line, rule, since, every)
         state = name_of(seen.state)
-        until = limit_text(line.until)
+        until = moment_text(line.until)
         if line.state is not None and state != line.state:
             said = f"{test.name}: at {until} {rule.name} is {state}, expected {line.state}"
             yield Mistake(written.place(*path, "state"), said)
@@ -147,4 +147,4 @@ def _number(value: float | timedelta) -> float:
 
 
 def _words(told: tuple[tuple[timedelta, str], ...]) -> str:
-    return ", ".join(f"{limit_text(at)} {what}" for at, what in told) or "nothing"
+    return ", ".join(f"{moment_text(at)} {what}" for at, what in told) or "nothing"

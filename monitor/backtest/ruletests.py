@@ -18,6 +18,7 @@ from monitor.forms.durations import parse
 from monitor.forms.kinds import Count, Name, Number, Section
 from monitor.forms.refusals import first_causes, meant, rule, shown
 
+_HOUR: Final = timedelta(hours=1)
 _PART: Final = re.compile(r"\d+(?:\.\d+)?(?:ms|s|m|h|d|w)")
 
 
@@ -29,6 +30,12 @@ def _moment(value: object) -> timedelta:
     if not parts or "".join(parts) != value:
         raise ValueError("must be a time since the start such as 90m or 1d6h")
     return sum(map(parse, parts), timedelta(0))
+
+
+def moment_text(since: timedelta) -> str:
+    """A length of time since the start as tests write it: `1h35m`."""
+    hours = since // _HOUR * _HOUR
+    return "".join(limit_text(part) for part in (hours, since - hours) if part) or limit_text(since)
 
 
 Moment = Annotated[timedelta, BeforeValidator(_moment)]
@@ -141,7 +148,7 @@ def _misplaced(tests: RuleTests, root: Node) -> Iterator[Mistake]:
         for place, line in enumerate(test.timeline):
             path = ("tests", number, "timeline", place, "until")
             if line.until <= before:
-                yield Mistake(_place(root, path), f"until: must be after {limit_text(before)}, where the line begins")
+                yield Mistake(_place(root, path), f"until: must be after {moment_text(before)}, where the line begins")
             elif line.until % tests.evaluate_every:
                 every = limit_text(tests.evaluate_every)
                 yield Mistake(_place(root, path), f"until: must be a whole number of evaluations, one every {every}")

@@ -49,15 +49,15 @@ def test_what_does_not_come_is_named_with_its_line_and_what_came_instead() -> No
         "  - name: a rise\n"
         "    rule: Ece\n"
         "    timeline:\n"
-        "      - {until: 10m, value: 0.02, state: pending}\n"
-        "      - until: 30m\n"
+        "      - {until: 1h10m, value: 0.02, state: pending}\n"
+        "      - until: 1h30m\n"
         "        value: 0.08\n"
-        "        tells: [20m fired]\n"
+        "        tells: [1h20m fired]\n"
         "        state: firing\n"
     )
     assert said(text) == [
-        "t:6:42: a rise: at 10m Ece is ok, expected pending",
-        "t:9:16: a rise: up to 30m told 30m fired, expected 20m fired",
+        "t:6:44: a rise: at 1h10m Ece is ok, expected pending",
+        "t:9:16: a rise: up to 1h30m told 1h30m fired, expected 1h20m fired",
     ]
 
 
