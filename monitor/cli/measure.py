@@ -68,9 +68,13 @@ def measure(
     for name in unknown_slices(measured, wanted.slices):
         print(f"no prediction has a value of {name}", file=sys.stderr)
     _show(readings, measured, given.paths, as_json=as_json, html=html, bins_table=bins_table)
+    nothing = not any(reading.n_predictions for reading in readings)
+    if nothing:
+        asked = " and ".join(f"{what} {name}" for what, name in (("model", model), ("signal", signal)) if name)
+        print(f"no prediction{asked and ' of '}{asked}: nothing to measure", file=sys.stderr)
     if refused.counts:
         raise typer.Exit(PARTIAL)
-    if not any(reading.n_predictions for reading in readings):
+    if nothing:
         raise typer.Exit(1)
 
 
@@ -113,7 +117,7 @@ def _show(
         return
     if bins_table or len(readings) == 1:
         print("\n\n".join(reading_text(reading) for reading in readings))
-    else:
+    elif readings:
         print(readings_table(readings))
     print(_summary(measured), file=sys.stderr)
 
@@ -128,13 +132,11 @@ def _write_page(path: Path, readings: "list[Reading]", source: str) -> None:
 
 
 def _summary(measured: "Measured") -> str:
-    """`1 000 predictions, 900 labels (3 duplicates); 5 bad rows`."""
-    from monitor.web.verdicts import count
-
+    """`1,000 predictions, 900 labels (3 duplicates); 5 bad rows`."""
     found = measured.input
     bad = found["dead_letters"]
     n_bad = sum(bad.values()) if isinstance(bad, dict) else bad
-    more = [f"{count(n)} {name.replace('_', ' ')}" for name, n in list(found.items())[2:] if isinstance(n, int) and n]
+    more = [f"{n:,} {name.replace('_', ' ')}" for name, n in list(found.items())[2:] if isinstance(n, int) and n]
     extra = f" ({', '.join(more)})" if more else ""
-    predictions, labels = (count(n) for n in (found["predictions"], found["labels"]) if isinstance(n, int))
-    return f"{predictions} predictions, {labels} labels{extra}; {count(n_bad)} bad rows"
+    predictions, labels = (f"{n:,}" for n in (found["predictions"], found["labels"]) if isinstance(n, int))
+    return f"{predictions} predictions, {labels} labels{extra}; {n_bad:,} bad row{'' if n_bad == 1 else 's'}"

@@ -253,6 +253,13 @@ def test_of_many_bad_rows_only_the_first_are_named_and_the_others_counted(tmp_pa
     assert "97 more rows" in done.stderr
 
 
+def test_one_bad_row_is_one_and_thousands_have_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("confidence,correct\n2,1\n" + "0.5,1\n" * 1000)
+    done = caldrift("--pairs", "a.csv", cwd=tmp_path, code=4)
+    assert done.stderr.splitlines()[-1] == "1,000 predictions, 1,000 labels; 1 bad row"
+    assert "signed gap -0.5" in done.stdout.partition("at every look together: ECE 0.")[2]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -279,6 +286,11 @@ def test_files_without_any_event_are_exit_code_1(tmp_path: Path) -> None:
     assert measured("--pairs", "a.csv", cwd=tmp_path, code=1)["readings"] == []
     both = ("--predictions", "empty.jsonl", "--labels", "empty.jsonl")
     assert measured(*both, cwd=tmp_path, code=1)["readings"] == []
+
+
+def test_what_was_asked_for_and_is_not_there_is_said(files: Path) -> None:
+    done = caldrift("--predictions", "p.csv", "--labels", "l.csv", "--model", "m9", cwd=files, code=1)
+    assert "no prediction of model m9: nothing to measure" in done.stderr
 
 
 def test_a_person_reads_a_table_and_the_bins_of_a_single_series(files: Path) -> None:
