@@ -55,7 +55,7 @@ def check_rules(
         raise typer.Exit(2 if found.mistakes else 0)
     if found.mistakes:
         raise BadSettings([mistake.line(str(file)) for mistake in found.mistakes])
-    typer.echo(f"{file}: fine, {len(found.rules)} rules", err=True)
+    typer.echo(f"{file}: fine, {len(found.rules)} rule{'' if len(found.rules) == 1 else 's'}", err=True)
 
 
 def _plain(found: "Checked") -> dict[str, Any]:
