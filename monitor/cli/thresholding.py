@@ -157,8 +157,8 @@ def comparison_text(found: "Comparison") -> str:
             {"ece": "ECE", "brier": "Brier score"}.get(name, name.replace("_", " ")),
             f"{each.before:.4f}",
             f"{each.after:.4f}",
-            f"{each.value:+.4f}",
-            f"{each.interval[0]:+.4f} to {each.interval[1]:+.4f}",
+            f"{each.value:+z.4f}",
+            f"{each.interval[0]:+z.4f} to {each.interval[1]:+z.4f}",
         ]
         for name, each in found.differences.items()
     ]
@@ -173,4 +173,4 @@ def _why(found: "Comparison") -> str:
         return f" ({found.reason})"
     if found.interval is None:
         return ""
-    return f" (ECE changed by {found.interval[0]:+.3f} to {found.interval[1]:+.3f}, limit {found.limit:g})"
+    return f" (ECE changed by {found.interval[0]:+z.3f} to {found.interval[1]:+z.3f}, limit {found.limit:g})"
