@@ -142,7 +142,9 @@ def _measures(reading: Reading) -> list[str]:
     if reading.every_look:
         lines.append(
             f"{100 * reading.confidence_level:g} % at every look together: "
-            + ", ".join(f"{words} {_interval(reading.every_look[key])}" for key, words in MEASURES if key in reading.every_look)
+            + ", ".join(
+                f"{words} {_interval(reading.every_look[key])}" for key, words in MEASURES if key in reading.every_look
+            )
         )
     if reading.confidence_shift is not None:
         found = reading.confidence_shift
