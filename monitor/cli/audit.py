@@ -49,7 +49,9 @@ def audit(
     shown: options.Shown = 20,
     rejects: options.Rejects = None,
 ) -> None:
-    """Audit gates: "auto-approve from 0.9 on" buys which accuracy, with interval? From files, or from the store.
+    """Audit gates: what does "auto-approve from 0.9 on" buy?
+
+    The accuracy above it, with its interval, from files or from the store.
 
     Exit code 1 when a gate surely breaks its promise, or there was nothing to audit; 4 when some rows were bad.
     """

@@ -52,7 +52,9 @@ def backtest(
     html: Annotated[Path | None, typer.Option("--html", metavar="OUT", help="Write a page with time lines.")] = None,
     shown: Annotated[int, typer.Option("--shown", min=0, help="Alerts to list.")] = 20,
 ) -> None:
-    """What rules would have told: alerts, pages a week, delay, flaps, and what they could not tell.
+    """Say what rules would have told over the past.
+
+    Alerts, pages a week, delay, flaps, and what they could not tell.
 
     The past is lived through hour by hour with what was known at each hour: labels that came later, and corrections,
     change nothing before they came. Rules in shadow, and those without a route, are taken as active. Exit code 4 when

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(model: Model, *, limit: Annotated[int, typer.Option(min=1, help="Lines of each kind.")] = 20) -> None:
-    """The maps of a model, what was in force when, and the runs that fitted them, the newest first."""
+    """List the maps of a model, what was in force, the runs. The newest first."""
     from monitor.cli.recalibrating import promotion_line, run_line, stored_line
     from monitor.postgres.calibrators import in_force, promotions, runs, stored
     from monitor.postgres.lookup import find_model
@@ -49,7 +49,7 @@ def list_(model: Model, *, limit: Annotated[int, typer.Option(min=1, help="Lines
 
 
 def show(model: Model, version: Version) -> None:
-    """One map: what it is made of, and what it makes of some confidences."""
+    """Show one map. What it is made of, and what it makes of some confidences."""
     from monitor.cli.recalibrating import map_lines
     from monitor.postgres.calibrators import version_of
 
@@ -96,7 +96,7 @@ def export(
     *,
     out: Annotated[Path | None, typer.Option(help="Where to; default standard output.", dir_okay=False)] = None,
 ) -> None:
-    """A map as JSON that any language can apply: docs/recalibrators.md says how."""
+    """Print a map as JSON that any language can apply. docs/recalibrators.md says how."""
     from monitor.postgres.calibrators import version_of
 
     settings = context.settings()

@@ -26,7 +26,10 @@ def chain(
     delta: Annotated[float, typer.Option(help="Of the bounds where every step was counted.")] = 0.05,
     as_json: options.Json = False,
 ) -> None:
-    """Calculate a chain of steps that must all be right: independent errors, and the worst and best case otherwise."""
+    """Calculate a chain of steps that must all be right.
+
+    For independent errors, and the worst and best case otherwise.
+    """
     import msgspec
 
     from monitor.calibration.chains import chain as chained

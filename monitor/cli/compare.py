@@ -71,7 +71,7 @@ def compare(
     shown: options.Shown = 20,
     rejects: options.Rejects = None,
 ) -> None:
-    """Compare the calibration of two releases: better, same, worse, or cannot tell.
+    """Compare the calibration of two releases. Better, same, worse, or cannot tell.
 
     Exit code 0 for better and same, 1 for worse, 4 when it cannot be told.
     """

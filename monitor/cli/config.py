@@ -51,7 +51,7 @@ def reference(
 
 
 def check_config() -> None:
-    """Check the settings: every mistake at once, each with its place. Exit code 2 when there is one."""
+    """Check the settings. Every mistake at once, each with its place; exit code 2 when there is one."""
     context.settings(servers=False)
     path = context.config_file()
     typer.echo(f"{path}: fine" if path else "no settings file; the defaults and the environment are fine", err=True)

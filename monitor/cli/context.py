@@ -48,7 +48,10 @@ _invocation: ContextVar[Invocation] = ContextVar("_invocation")
 
 
 class CommandGroup(TyperGroup):
-    """The group of all commands; it finds the options of every command wherever they stand."""
+    """The group of all commands, by name; it finds the options of every command wherever they stand."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return sorted(super().list_commands(ctx))
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         return super().parse_args(ctx, options_first(args))

@@ -40,7 +40,7 @@ def upgrade(
     ] = None,
     revision: Annotated[str, typer.Option("--revision", help="Where to stop.")] = "head",
 ) -> None:
-    """Create or upgrade the tables, and give the database roles their privileges. May be run again at any time."""
+    """Create or upgrade the tables, and grant the roles. May be run again at any time."""
     from monitor.postgres import migration, roles
     from monitor.postgres.database import connect
 
@@ -70,7 +70,7 @@ def downgrade(
 
 
 def check() -> None:
-    """Check the schema, the grants and the server; exit code 1 with a list of what is wrong, 3 when it is away."""
+    """Check the schema, the grants and the server. Exit code 1 with a list of what is wrong, 3 when it is away."""
     from monitor.errors import Unavailable
     from monitor.postgres.database import answering, connect
 

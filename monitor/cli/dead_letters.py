@@ -30,7 +30,7 @@ def list_letters(
     bodies: Annotated[bool, typer.Option("--bodies", help="With the messages themselves.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """List dead letters: where each came from, and what was wrong with it."""
+    """List dead letters. Where each came from, and what was wrong with it."""
     from monitor.postgres.database import answering, connect
     from monitor.postgres.dead_letters import counts, read
 
@@ -60,7 +60,7 @@ def replay(
     topic: Topic = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the oldest first.")] = 10_000,
 ) -> None:
-    """Publish dead letters again, each into its own partition, and drop them: say after a field mapping was mended.
+    """Publish dead letters again, and drop them. Each into its own partition, say after a field mapping was mended.
 
     One that still cannot be used comes back as a new dead letter.
     """

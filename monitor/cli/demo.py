@@ -81,7 +81,7 @@ def demo(
         typer.Option(metavar="URL", help="An incoming webhook of a real Slack, which is told too."),
     ] = None,
 ) -> None:
-    """Watch simulated models through the real service: nothing is installed, and nothing is left behind."""
+    """Watch simulated models through the real service. Nothing is installed, and nothing is left behind."""
     from monitor.demo.receivers import receiving
     from monitor.workers.lifeline import stop_event
 

@@ -32,7 +32,11 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check Python, packages, settings, Postgres, Kafka, disk and clock; exit code 1 when something is wrong."""
+    """Check every dependency, and say how to mend what is wrong.
+
+    Python, packages, settings, Postgres, Kafka, disk and clock. Exit code 1 when something is wrong, 3 when a server is
+    away.
+    """
     from monitor.errors import BadSettings, Unavailable
 
     found = list(_installation())

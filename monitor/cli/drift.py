@@ -34,7 +34,7 @@ def drift(
     limit: Annotated[int, typer.Option(min=0, help="How many alarms at most, the newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Drift of calibration: the baseline of each series, the evidence against it, and the alarms.
+    """Show drift: baselines, the evidence against them, alarms.
 
     After a change that was meant, a new model or another threshold, say --renew: what was normal before is no measure
     any more.

@@ -23,7 +23,7 @@ def evaluate(
         bool, typer.Option("--supervised", hidden=True, help="End when standard input does.")
     ] = False,
 ) -> None:
-    """Keep panes, rolling windows and readings up to date until Ctrl-C. One process leads, further ones stand by."""
+    """Keep panes, windows and readings up to date until Ctrl-C. One process leads, further ones stand by."""
     import os
     import socket
 

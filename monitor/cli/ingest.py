@@ -29,7 +29,7 @@ def ingest(
         ),
     ] = None,
 ) -> None:
-    """Read predictions and labels from Kafka and join them in Postgres, until SIGTERM; run as many as you like."""
+    """Read predictions and labels, and join them, until SIGTERM. From Kafka into Postgres; run as many as you like."""
     from monitor.workers.ingest import Ingest
     from monitor.workers.lifeline import stop_event
     from monitor.workers.logs import configure

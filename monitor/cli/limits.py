@@ -34,7 +34,7 @@ def suggest_limits(
     by: By = None,
     every: Every = "1h",
 ) -> None:
-    """Suggest limits for the rules on measures: the tightest that would not have told too often over the past.
+    """Suggest limits for the rules on measures. The tightest that would not have told too often over the past.
 
     Beside each candidate stand the pages to expect in a year. Exit code 1 when nothing can be suggested.
     """

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 @offsets.command("show")
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the next offset of each partition, the end of the partition when last seen, and what lies between."""
+    """Show next offsets, ends and lag. The end of each partition is that when it was last seen."""
     from monitor.cli.figures import instant_words, table
     from monitor.postgres.database import answering, connect
     from monitor.postgres.offsets import read_offsets

@@ -34,7 +34,7 @@ def reading(
     as_of: Annotated[str | None, typer.Option(help="As it was known at this instant (RFC 3339).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Read one series exactly, with intervals: reliability by bin, ECE, signed gap and more."""
+    """Read one series exactly, with intervals. Reliability by bin, ECE, signed gap and more."""
     from monitor.calibration.reading import to_json
     from monitor.cli.evaluate import reading_settings
     from monitor.cli.figures import reading_text

@@ -43,7 +43,8 @@ def recalibrate(
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Fit a recalibration map to the labels there are, and let the gate judge it on labels of later predictions.
+    """Fit a recalibration map, and let the gate judge it. It is fitted to the labels there are, and judged on those of
+    later predictions.
 
     Without further options a map that passes is stored as a proposal: `caldrift calibrators promote` puts it in force.
     Exit code 4: the gate let nothing through, and the old map stays.

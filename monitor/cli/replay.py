@@ -44,7 +44,7 @@ def replay(
     shown: Annotated[int, typer.Option("--shown", min=0, help="Bad rows to name, of each reason.")] = 20,
     rejects: Annotated[Path | None, typer.Option("--rejects", metavar="OUT", help="Write every bad row here.")] = None,
 ) -> None:
-    """Publish files to the topics, keyed by prediction id; missing topics are created. JSON lines go out byte for byte.
+    """Publish files to the topics, keyed by prediction id. Missing topics are created. JSON lines go out byte for byte.
 
     Exit code 4 when some rows could not be made into messages. Doing it again is harmless: nothing counts twice.
     """

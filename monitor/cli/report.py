@@ -25,7 +25,7 @@ def report(
         bool, typer.Option("--json", help="Print the readings: the whole model, then segments.")
     ] = False,
 ) -> None:
-    """Write the monthly report: reliability, worst segments, confident errors, thresholds, recalibrations, alerts.
+    """Write the monthly report. Reliability, worst segments, confident errors, thresholds, recalibrations, alerts.
 
     Exit code 1 when the model made no prediction in the month.
     """

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @review.command("find")
 def find(model: Model, *, window: Window = None, segment: Segment = None, as_json: options.Json = False) -> None:
-    """Look for confident errors, and put them in the queue with a random control sample."""
+    """Put confident errors in the queue. With a control sample, drawn at random from all answers."""
     from monitor.cli.person import person
     from monitor.postgres.labelled import Selection
     from monitor.postgres.lookup import find_model
@@ -57,7 +57,7 @@ def find(model: Model, *, window: Window = None, segment: Segment = None, as_jso
 
 @review.command("draw")
 def draw(model: Model, *, as_json: options.Json = False) -> None:
-    """Draw predictions for spot checks from what came since the last draw."""
+    """Draw spot checks from what came since the last draw."""
     from monitor.cli.person import person
     from monitor.postgres.lookup import find_model
     from monitor.postgres.spot_checks import draw as draw_from
@@ -155,7 +155,7 @@ def show_matrix(
     signal: options.Signal = None,
     as_json: options.Json = False,
 ) -> None:
-    """How often each value of a dimension is right, by how sure the model was."""
+    """Show how often each value of a dimension is right. By how sure the model was."""
     from monitor.errors import BadInput
     from monitor.postgres.lookup import find_model
     from monitor.postgres.matrices import counts_by_value, dimensions

@@ -44,7 +44,7 @@ def check_rules(
     file: Annotated[Path, typer.Argument(help="The rules.")] = _FILE,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check the rules against the settings: every mistake at once, with its place. Exit code 2 when there is one."""
+    """Check the rules against the settings. Every mistake at once, with its place; exit code 2 when there is one."""
     from monitor.alerting.validation import checked
     from monitor.config.rules import rule_text
     from monitor.config.values import kept

@@ -31,7 +31,7 @@ def run(
         bool, typer.Option("--supervised", hidden=True, help="Stop when standard input ends.")
     ] = False,
 ) -> None:
-    """Run ingest, evaluate, deliver and web until Ctrl-C, on your servers or, with --embedded DIR, on its own."""
+    """Run ingest, evaluate, deliver and web until Ctrl-C. On your servers or, with --embedded DIR, on its own."""
     import threading
 
     from monitor.workers.lifeline import stop_event

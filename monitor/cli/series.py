@@ -24,7 +24,7 @@ def series(
     window: Annotated[list[str] | None, typer.Option(help="A kept window; again for more; default every one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the series: labels, coverage, ECE and signed gap of each in each window, as last evaluated."""
+    """List the series. Labels, coverage, ECE and signed gap of each in each window, as last evaluated."""
     from monitor.calibration.reading import to_json
     from monitor.cli.figures import readings_table
 

@@ -88,7 +88,7 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say how far the service has come: exit code 0, or 1 when the wait was in vain, or 3 when a server is away."""
+    """Say how far the service has come. Exit code 1 when the wait was in vain, 3 when a server is away."""
     from monitor.errors import BadSettings
     from monitor.forms.durations import parse
     from monitor.postgres.database import answering, connect

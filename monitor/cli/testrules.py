@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def test_rules(
     files: Annotated[list[Path], typer.Argument(help="Files of tests; docs/backtest.md shows one.")],
 ) -> None:
-    """Test rules against time lines: what is read, and what must come of it. No server.
+    """Test rules against time lines, without any server. What is read, and what must come of it.
 
     Each failure is named with its line. Exit code 1 when a test fails, 2 when a file is wrong.
     """

@@ -64,7 +64,9 @@ def thresholds(
     everything: Annotated[bool, typer.Option("--all", help="With --deployed: those that were retired, too.")] = False,
     retire: Annotated[int | None, typer.Option(metavar="ID", help="Take a certificate out of force.")] = None,
 ) -> None:
-    """Certify thresholds: above it, at least this share is right, with a guarantee. From files, or from the store.
+    """Certify thresholds above which enough answers are right.
+
+    At least this share, with a guarantee, from files or from the store.
 
     Exit code 1 when nothing could be certified or, of --deployed, a promise is broken; 4 when some rows of files were
     bad.

@@ -26,7 +26,7 @@ def web(
         int | None, typer.Option("--descriptor", hidden=True, help="Listening socket that is open already.")
     ] = None,
 ) -> None:
-    """Serve the pages, the API and /metrics, and nothing else, until Ctrl-C."""
+    """Serve the pages, the API and /metrics until Ctrl-C."""
     from monitor.config.connections import kafka_access
     from monitor.config.values import event_rules
     from monitor.kafka.outlet import Outlet
