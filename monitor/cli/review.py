@@ -156,31 +156,29 @@ def show_matrix(
     as_json: options.Json = False,
 ) -> None:
     """Show how often each value of a dimension is right. By how sure the model was."""
+    from monitor.cli.figures import table
     from monitor.errors import BadInput
     from monitor.postgres.lookup import find_model
     from monitor.postgres.matrices import counts_by_value, dimensions
     from monitor.review.matrix import BANDS, matrix
 
     settings = context.settings()
-    of_signal = signal or settings.events.main_signal
+    of_signal, level = signal or settings.events.main_signal, settings.readings.confidence_level
     with _connected(settings.postgres.dsn) as connection:
         find_model(connection, model)
         known = dimensions(connection, model, of_signal)
         if dimension not in known:
             raise BadInput(f"{model} has no dimension {dimension}; there is: {', '.join(known) or 'none'}", "dimension")
-        rows = matrix(
-            counts_by_value(connection, model, of_signal, window, dimension), settings.readings.confidence_level
-        )
+        rows = matrix(counts_by_value(connection, model, of_signal, window, dimension), level)
     if as_json:
         found = [
             {"value": row.value, "bands": [_cell(each) for each in row.cells], "all": _cell(row.total)} for row in rows
         ]
         typer.echo(json.dumps({"schema": 1, "model": model, "dimension": dimension, "from": BANDS, "rows": found}))
         return
-    width = max([len(row.value) for row in rows] + [len(dimension)])
-    typer.echo("  ".join([dimension.ljust(width), *(f"from {low:g}".rjust(12) for low in BANDS), "all".rjust(12)]))
-    for row in rows:
-        typer.echo("  ".join([row.value.ljust(width), *(_text(each).rjust(12) for each in (*row.cells, row.total))]))
+    head = [dimension, *(f"from {low:g}" for low in BANDS), "all"]
+    typer.echo(table(head, [[row.value, *map(_text, (*row.cells, row.total))] for row in rows], range(1, len(head))))
+    typer.echo(f"\n* the stated confidence lies outside the {100 * level:g} % interval of this share")
 
 
 @contextmanager
@@ -196,7 +194,7 @@ def _cell(cell: "Cell") -> dict[str, object]:
 
 
 def _text(cell: "Cell") -> str:
-    return "" if cell.accuracy is None else f"{100 * cell.accuracy:.0f} % of {cell.n}"
+    return "" if cell.accuracy is None else f"{100 * cell.accuracy:.0f} % of {cell.n}{'*' if cell.off else ' '}"
 
 
 def _line(item: "Item") -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -40,6 +40,14 @@ class Cell:
     low: float | None = None
     high: float | None = None
     gap: float | None = None
+
+    @property
+    def off(self) -> Literal["over", "under", ""]:
+        """On which side the mean confidence lies outside the interval; empty within it."""
+        if self.accuracy is None or self.low is None or self.high is None or self.gap is None:
+            return ""
+        stated = self.accuracy + self.gap
+        return "over" if stated > self.high else "under" if stated < self.low else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,12 +261,10 @@ def _matrix(found: Found, address: Address) -> MatrixView | None:
 
 def _cell(cell: Cell) -> tuple[str, str, str]:
     """Accuracy, interval and count, and whether the stated confidence lies outside the interval: over or under."""
-    if cell.accuracy is None or cell.low is None or cell.high is None or cell.gap is None:
+    if cell.accuracy is None or cell.low is None or cell.high is None:
         return "", "", ""
-    stated = cell.accuracy + cell.gap
-    off = "over" if stated > cell.high else "under" if stated < cell.low else ""
     aside = f"{100 * cell.low:.0f} to {100 * cell.high:.0f}, n {plain(cell.n)}"
-    return f"{100 * cell.accuracy:.0f} %", aside, off
+    return f"{100 * cell.accuracy:.0f} %", aside, cell.off
 
 
 def counted(

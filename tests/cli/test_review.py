@@ -77,8 +77,12 @@ def test_a_broker_that_is_away_leaves_the_answer_to_be_sent_again(
 
 def test_the_matrix_is_printed_by_value_and_band(caldrift: Run, store: Connection) -> None:
     shown = caldrift("review", "matrix", "a", "lang")
-    assert sorted(line.split()[0] for line in shown.stdout.splitlines()) == ["de", "en", "lang"], shown.stderr
+    head, *rows = shown.stdout.partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in (head, *sorted(rows))] == ["lang", "de", "en"], shown.stderr
     printed = json.loads(caldrift("review", "matrix", "a", "lang", "--json").stdout)
+    cells = [each for row in printed["rows"] for each in (*row["bands"], row["all"]) if each["n"]]
+    off = [one for one in cells if not one["interval"][0] <= one["accuracy"] + one["gap"] <= one["interval"][1]]
+    assert "".join(rows).count("*") == len(off)
     assert printed["rows"][0]["all"]["n"] == sum(each["n"] for each in printed["rows"][0]["bands"])
 
 
