@@ -55,6 +55,7 @@ def _readings(settings: "Settings", model: str | None, names: Sequence[str]) -> 
     from monitor.postgres.lookup import find_model
     from monitor.postgres.readings import latest
     from monitor.postgres.series import read_series
+    from monitor.rolling.segments import whole_first
 
     dsn = settings.postgres.dsn
     with connect(dsn, "caldrift series", statement_timeout_seconds=60) as connection, answering(dsn):
@@ -62,6 +63,7 @@ def _readings(settings: "Settings", model: str | None, names: Sequence[str]) -> 
             find_model(connection, model)
         stored = {(each.series, each.window): reading_from_json(each.body) for each in latest(connection, names, model)}
         every = [one for one in read_series(connection) if model in {None, one.name.model}]
+    every.sort(key=lambda one: whole_first(one.name))
     return [stored.get((one.id, name)) or _without_labels(settings, one.name, name) for one in every for name in names]
 
 

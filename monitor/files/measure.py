@@ -19,7 +19,7 @@ from monitor.rolling.bound import SeriesBound
 from monitor.rolling.history import History
 from monitor.rolling.panes import EVERYTHING
 from monitor.rolling.rendezvous import Joined, Rendezvous, WholeSeries, whole_series
-from monitor.rolling.segments import SegmentScheme, SeriesName, segment_text
+from monitor.rolling.segments import SegmentScheme, SeriesName, segment_text, whole_first
 
 InputCounts = dict[str, int | dict[str, int]]
 
@@ -69,7 +69,7 @@ def measure_events(
     joined = meeting.join()
     found = whole_series(joined, reader.rules.main_signal)
     return Measured(
-        series={name: found[name] for name in sorted(found, key=_place) if wanted.takes(name)},
+        series={name: found[name] for name in sorted(found, key=whole_first) if wanted.takes(name)},
         input=_input(joined, rejections),
         latest_at=_EPOCH + timedelta(microseconds=latest) if latest else None,
     )
@@ -152,12 +152,7 @@ def measure_pairs(
         "orphan_labels": 0,
         "dead_letters": dict(sorted(rejections.counts.items())),
     }
-    return Measured({name: named[name] for name in sorted(named, key=_place)}, counts)
-
-
-def _place(name: SeriesName) -> tuple[str, str, str, int, str]:
-    """Everything of a model first, then its slices, by name."""
-    return name.model, name.signal, name.source_group, name.segment.count('":"'), name.segment
+    return Measured({name: named[name] for name in sorted(named, key=whole_first)}, counts)
 
 
 def unknown_slices(measured: Measured, slices: Slices) -> list[str]:

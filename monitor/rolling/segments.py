@@ -100,6 +100,11 @@ class SeriesName(NamedTuple):
     """Empty: the primary label sources together. Otherwise the name of one that is not primary."""
 
 
+def whole_first(name: SeriesName) -> tuple[str, str, str, int, str]:
+    """A key to sort by: everything of a model and signal first, then its slices, by name."""
+    return name.model, name.signal, name.source_group, name.segment.count('":"'), name.segment
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentScheme:
     """How predictions fall into segments: by declared dimensions, and by every other text under `segments`."""

@@ -102,7 +102,7 @@ def test_a_person_reads_numbers_with_their_n_and_their_interval() -> None:
 def test_series_prints_the_newest_stored_reading_of_each_series_and_window() -> None:
     printed = json.loads(caldrift("series", "--json", "--model", "m1", "--window", "7d").stdout)
     assert printed["schema"] == 1
-    assert [one["segment"] for one in printed["readings"]] == [{"lang": "de"}, {"lang": "en"}, {}]
+    assert [one["segment"] for one in printed["readings"]] == [{}, {"lang": "de"}, {"lang": "en"}]
     for one in printed["readings"]:
         segment = ",".join(f"{name}={value}" for name, value in one["segment"].items())
         asked = reading("--segment", segment, "--window", "7d", "--maturity", "2h")
