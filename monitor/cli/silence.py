@@ -130,7 +130,7 @@ def _aware(at: datetime, zone: "tzinfo") -> datetime:
 
 def _state(each: "SilenceRow", now: datetime) -> str:
     if each.expired_at is not None:
-        return f"expired by {each.expired_by}"
+        return "expired"
     if each.ends_at <= now:
         return "over"
     return "holds" if each.is_active(now) else "to come"
@@ -139,14 +139,17 @@ def _state(each: "SilenceRow", now: datetime) -> str:
 def _line(each: "SilenceRow", now: datetime) -> str:
     parts = ", ".join(f"{name}={' '.join(values) or '(whole model)'}" for name, values in each.match.items())
     times = f"{each.starts_at:%Y-%m-%d %H:%M} to {each.ends_at:%Y-%m-%d %H:%M}"
-    return f"{each.id:>5}  {_state(each, now)}  {times}  {parts or 'everything'}  {each.made_by}: {each.reason}"
+    ended = "" if each.expired_by is None else f" (ended by {each.expired_by})"
+    return (
+        f"{each.id:>5}  {_state(each, now):<7}  {times}  {parts or 'everything'}  {each.made_by}: {each.reason}{ended}"
+    )
 
 
 def _document(each: "SilenceRow", now: datetime) -> dict[str, object]:
     return {
         "schema": 1,
         "silence": each.id,
-        "state": _state(each, now).split(" by ", maxsplit=1)[0],
+        "state": _state(each, now),
         "match": each.match,
         "starts_at": each.starts_at.isoformat(),
         "ends_at": each.ends_at.isoformat(),

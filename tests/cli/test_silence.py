@@ -34,6 +34,12 @@ def test_a_silence_is_made_listed_and_ended_and_each_step_is_written_down(
     assert caldrift("silence", "list", "--json").stdout == ""
     (over,) = map(json.loads, caldrift("silence", "list", "--all", "--json").stdout.splitlines())
     assert over["state"] == "expired"
+    (line,) = caldrift("silence", "list", "--all").stdout.splitlines()
+    assert line.split("  ")[-3:-1] == [
+        f"{listed['starts_at'][:16]} to {listed['ends_at'][:16]}".replace("T", " "),
+        "rule=Ece*, segment=lang=de",
+    ]
+    assert line.endswith(f": a release (ended by {listed['made_by']})")
     again = caldrift("silence", "expire", number)
     assert (again.returncode, f"there is no silence {number} that holds" in again.stderr) == (2, True)
     trail = connection.execute("SELECT did, detail ->> 'silence', at <= now() FROM audit ORDER BY id").fetchall()
