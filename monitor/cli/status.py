@@ -104,7 +104,9 @@ def status(
     with answering(dsn), connect(dsn, "caldrift status") as connection:
         missing = _wait(settings, connection, time.monotonic() + seconds) if seconds is not None else None
         found = read_status(settings, connection)
-    print(found.to_json() if as_json else "\n".join(found.lines()))
+    folder = context.embedded()
+    page = [] if folder is None else [f"page          {context.embedded_servers(folder)['web']}"]
+    print(found.to_json() if as_json else "\n".join(page + found.lines()))
     if missing is not None:
         print(f"caldrift: not within {wait}: {missing}", file=sys.stderr)
         raise typer.Exit(1)

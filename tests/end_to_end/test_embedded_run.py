@@ -152,7 +152,8 @@ def test_a_service_that_is_stopped_and_started_and_fed_again_says_what_the_files
     assert [pid for pid in pids.values() if identity("", pid) is not None] == []
     assert not (folder / "servers.json").exists()
     with running(folder) as run:
-        run.caldrift("status", "--wait", "120s")
+        page = json.loads((folder / "servers.json").read_text())["web"]
+        assert run.caldrift("status", "--wait", "120s").split()[:2] == ["page", page]
         before = run.readings()
         run.replay(files)
         assert run.readings() == before, "nothing was lost, and nothing is counted twice"
