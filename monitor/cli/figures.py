@@ -110,6 +110,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[in
     )
 
 
+def plural(n: int, one: str) -> str:
+    """`1 label`, `2,000 labels`."""
+    return f"{n:,} {one}{'' if n == 1 else 's'}"
+
+
 def instant_words(at: datetime | None, otherwise: str) -> str:
     """An instant in UTC to the minute."""
     return otherwise if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -133,10 +133,12 @@ def _write_page(path: Path, readings: "list[Reading]", source: str) -> None:
 
 def _summary(measured: "Measured") -> str:
     """`1,000 predictions, 900 labels (3 duplicates); 5 bad rows`."""
+    from monitor.cli.figures import plural
+
     found = measured.input
     bad = found["dead_letters"]
     n_bad = sum(bad.values()) if isinstance(bad, dict) else bad
     more = [f"{n:,} {name.replace('_', ' ')}" for name, n in list(found.items())[2:] if isinstance(n, int) and n]
     extra = f" ({', '.join(more)})" if more else ""
-    predictions, labels = (f"{n:,}" for n in (found["predictions"], found["labels"]) if isinstance(n, int))
-    return f"{predictions} predictions, {labels} labels{extra}; {n_bad:,} bad row{'' if n_bad == 1 else 's'}"
+    held = ", ".join(plural(n, name[:-1]) for name, n in list(found.items())[:2] if isinstance(n, int))
+    return f"{held}{extra}; {plural(n_bad, 'bad row')}"

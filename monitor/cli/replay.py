@@ -48,6 +48,7 @@ def replay(
 
     Exit code 4 when some rows could not be made into messages. Doing it again is harmless: nothing counts twice.
     """
+    from monitor.cli.figures import plural
     from monitor.cli.progress import progress
     from monitor.config.connections import kafka_access
     from monitor.files.formats import source
@@ -74,7 +75,7 @@ def replay(
         messages = _messages(settings, files, told, refused)
         sent, whole = _publish(access, messages, topics, rate, None if compression == "none" else compression)
         refused.finish()
-    _say(f"{sent['prediction']:,} predictions and {sent['label']:,} labels published")
+    _say(" and ".join(plural(n, kind) for kind, n in sent.items()) + " published")
     if not whole:
         _say("interrupted: what was published so far is delivered; run it again to publish everything")
         raise typer.Exit(INTERRUPTED)

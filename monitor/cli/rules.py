@@ -46,6 +46,7 @@ def check_rules(
 ) -> None:
     """Check the rules against the settings. Every mistake at once, with its place; exit code 2 when there is one."""
     from monitor.alerting.validation import checked
+    from monitor.cli.figures import plural
     from monitor.config.rules import rule_text
     from monitor.config.values import kept
 
@@ -55,7 +56,7 @@ def check_rules(
         raise typer.Exit(2 if found.mistakes else 0)
     if found.mistakes:
         raise BadSettings([mistake.line(str(file)) for mistake in found.mistakes])
-    typer.echo(f"{file}: fine, {len(found.rules)} rule{'' if len(found.rules) == 1 else 's'}", err=True)
+    typer.echo(f"{file}: fine, {plural(len(found.rules), 'rule')}", err=True)
 
 
 def _plain(found: "Checked") -> dict[str, Any]:

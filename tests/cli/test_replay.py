@@ -73,7 +73,7 @@ def test_json_lines_go_out_byte_for_byte_and_both_messages_of_an_id_meet(
     (tmp_path / "p.jsonl").write_bytes(b"\n".join(PREDICTIONS))
     (tmp_path / "l.jsonl").write_bytes(b"\n".join(LABELS))
     said = replay(broker, topics, "--predictions", "p.jsonl", "--labels", "l.jsonl", cwd=tmp_path)
-    assert "4 predictions and 1 labels published" in said
+    assert "4 predictions and 1 label published" in said
     predictions = held(broker, topics.predictions, len(PREDICTIONS))
     labels = held(broker, topics.labels, len(LABELS))
     assert sorted(message.value for message in predictions) == sorted(PREDICTIONS)
