@@ -20,10 +20,11 @@ _HEAD: Final = """# Rules: alerts.yaml
 <!-- Written by `caldrift rules reference`. Change monitor/alerting instead. -->
 
 alerts.yaml says what matters and whom to tell. The one at the top of the repository is a commented example with the
-rules that ship. caldrift reads the file that `alerts.rules` of its settings names, else alerts.yaml of the working
-folder, else its own copy of that example. SIGHUP has it read again; a file with a mistake changes nothing, and the
-mistakes are in the log and on the page of rules. What becomes of a rule is told in
-[the life cycle of an alert](alerting.md), what is told to whom in [delivery](delivery.md).
+rules that ship. caldrift reads the file that `alerts.rules` of its settings names, else alerts.yaml in the folder of
+`--embedded`, else that of the working folder, else its own copy of that example. SIGHUP has it read again, unless
+`nohup` had SIGHUP ignored; a file with a mistake changes nothing, and the mistakes are in the log and on the page of
+rules. What becomes of a rule is told in [the life cycle of an alert](alerting.md), what is told to whom in
+[delivery](delivery.md).
 
     caldrift check-rules alerts.yaml
 

@@ -479,8 +479,8 @@ class AlertsSection(Section):
 
     rules: Name | None = Field(
         default=None,
-        description="The file of rules. Absent: alerts.yaml of the working folder or, where there is none, the rules "
-        "that ship.",
+        description="The file of rules. Absent: alerts.yaml in the folder of `--embedded`, else that of the working "
+        "folder, else the rules that ship.",
     )
 
 
