@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def chain(
     step: Annotated[
-        list[str], typer.Argument(metavar="STEP...", help="How often each step is right: 0.9, 90%, or counted: 45/50.")
+        list[str], typer.Argument(metavar="STEP", help="How often each step is right: 0.9, 90%, or counted: 45/50.")
     ],
     *,
     times: Annotated[int, typer.Option(min=1, help="The steps so many times over.")] = 1,

@@ -22,7 +22,9 @@ def suggest_limits(
     model: Annotated[str | None, typer.Argument(help="Name of the model; default all.", show_default=False)] = None,
     *,
     rules: Annotated[Path | None, typer.Option("--rules", help="The rules; default those of the service.")] = None,
-    rule: Annotated[list[str] | None, typer.Option("--rule", help="Only this rule; repeatable.")] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", metavar="RULE", help="Only this rule; repeatable.")
+    ] = None,
     segment: Annotated[
         str | None, typer.Option("--segment", help="Look at these slices, as lang=*, and at each by itself.")
     ] = None,

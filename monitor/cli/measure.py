@@ -46,7 +46,9 @@ def measure(
     confidence_column: Annotated[str, typer.Option(help="Of --pairs.")] = "confidence",
     correct_column: Annotated[str, typer.Option(help="Of --pairs: true, false, or a share 0 to 1.")] = "correct",
     model_column: Annotated[str | None, typer.Option(help="Of --pairs.")] = None,
-    segment_column: Annotated[list[str] | None, typer.Option(help="Of --pairs: the same as --by; repeatable.")] = None,
+    segment_column: Annotated[
+        list[str] | None, typer.Option(metavar="DIM", help="Of --pairs: the same as --by; repeatable.")
+    ] = None,
     shown: Annotated[int, typer.Option("--shown", min=0, help="Bad rows to name, of each reason.")] = 20,
     rejects: Annotated[Path | None, typer.Option("--rejects", metavar="OUT", help="Write every bad row here.")] = None,
 ) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 outbox = typer.Typer(name="outbox", help="Notices on their way to channels.", no_args_is_help=True)
 
 _STATES = ("waiting", "told", "dead", "dropped")
-Notices = Annotated[list[int] | None, typer.Argument(help="Numbers of notices, as `outbox list` shows them.")]
+Notices = Annotated[
+    list[int] | None, typer.Argument(metavar="NOTICE", help="Numbers of notices, as `outbox list` shows them.")
+]
 Channel = Annotated[str | None, typer.Option(help="Only those of this channel.")]
 All = Annotated[bool, typer.Option("--all", help="Those of all channels.")]
 
@@ -33,7 +35,8 @@ def register(app: typer.Typer) -> None:
 def list_deliveries(
     channel: Channel = None,
     state: Annotated[
-        list[str] | None, typer.Option(help=f"One of {', '.join(_STATES)}, or several; default waiting and dead.")
+        list[str] | None,
+        typer.Option(metavar="STATE", help=f"One of {', '.join(_STATES)}, or several; default waiting and dead."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 review = typer.Typer(name="review", help="Answers that people look at.", no_args_is_help=True)
 
 Model = Annotated[str, typer.Argument(help="Name of the model.", show_default=False)]
-Segment = Annotated[list[str] | None, typer.Option(help="Only of this slice, as lang=de. May be repeated.")]
+Segment = Annotated[
+    list[str] | None, typer.Option(metavar="DIM=VALUE", help="Only of this slice, as lang=de. May be repeated.")
+]
 Window = Annotated[str | None, typer.Option(help="Only predictions of this window: 12h, 7d, all.")]
 
 

@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def series(
     model: Annotated[str | None, typer.Option(help="Series of this model only.")] = None,
-    window: Annotated[list[str] | None, typer.Option(help="A kept window; again for more; default every one.")] = None,
+    window: Annotated[
+        list[str] | None, typer.Option(metavar="WINDOW", help="A kept window; again for more; default every one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the series. Labels, coverage, ECE and signed gap of each in each window, as last evaluated."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 silence = typer.Typer(name="silence", help="Alerts that nobody is told of for a time.", no_args_is_help=True)
 
 _MATCHED: Final = ("rule", "model", "segment", "signal", "severity")
-Patterns = Annotated[list[str] | None, typer.Option(help="A pattern; * is any text, ! takes out. May be repeated.")]
+Patterns = Annotated[
+    list[str] | None, typer.Option(metavar="PATTERN", help="A pattern; * is any text, ! takes out. May be repeated.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +34,13 @@ def add(
     reason: Annotated[str, typer.Option(help="Why. Whoever looks at the alerts reads it.")],
     rule: Patterns = None,
     model: Patterns = None,
-    segment: Annotated[list[str] | None, typer.Option(help='lang=de, lang=*, or "" for the whole model.')] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(metavar="DIM=VALUE", help='lang=de, lang=*, or "" for the whole model.')
+    ] = None,
     signal: Patterns = None,
-    severity: Annotated[list[str] | None, typer.Option(help="info, warning, error or critical.")] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option(metavar="SEVERITY", help="info, warning, error or critical.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All alerts.")] = False,
     length: Annotated[str | None, typer.Option("--for", help="How long, say 2h or 7d.")] = None,
     until: Annotated[datetime | None, typer.Option(help="When it ends, UTC unless it says otherwise.")] = None,

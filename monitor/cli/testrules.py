@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def test_rules(
-    files: Annotated[list[Path], typer.Argument(help="Files of tests; docs/backtest.md shows one.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files of tests; docs/backtest.md shows one.")],
 ) -> None:
     """Test rules against time lines, without any server. What is read, and what must come of it.
 

@@ -22,3 +22,12 @@ def test_every_command_is_summed_up_in_a_whole_sentence() -> None:
 def test_commands_stand_in_the_order_of_their_names() -> None:
     names = [line.split()[0] for line in helped()]
     assert names == sorted(names)
+
+
+def test_no_option_is_told_in_types_of_python() -> None:
+    groups = [(), *((line.split()[0],) for line in helped())]
+    commands = [(*group, line.split()[0]) for group in groups for line in helped(*group)]
+    shown = [CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"}).output for command in commands]
+    options = [line for text in shown for line in text.splitlines() if line.startswith("  --")]
+    assert len(options) > 200
+    assert [line for line in options if "list[" in line] == []
