@@ -3,7 +3,9 @@
 import math
 
 from monitor.calibration.cells import Edges
+from monitor.calibration.estimates import Estimates
 from monitor.calibration.figures import Figures, figures
+from monitor.calibration.measures import Sums, estimates
 from monitor.calibration.panel import panel_of
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.uncertainty import Interval
@@ -17,9 +19,18 @@ def of(sketch: Sketch, count: int = 10, edges: Edges = "right_closed", level: fl
     return figures(panel_of([sketch]), count, edges, level)
 
 
+def _estimates(
+    name: str, sketch: Sketch, count: int = 10, edges: Edges = "right_closed", level: float = 0.95
+) -> Estimates:
+    """One measure alone, to the same digits as among all."""
+    if not sketch.total(Row.N):
+        raise NotEnoughData("no labels")
+    return estimates(Sums(panel_of([sketch]), count, edges, level), [name])[name]
+
+
 def value(name: str, sketch: Sketch, count: int = 10, edges: Edges = "right_closed") -> float:
     """The value of a measure. Raises NotEnoughData with its reason where it is unknown."""
-    found = of(sketch, count, edges).estimates[name]
+    found = _estimates(name, sketch, count, edges)
     number = float(found.value[0])
     if math.isnan(number):
         raise NotEnoughData(found.reason)
@@ -28,7 +39,7 @@ def value(name: str, sketch: Sketch, count: int = 10, edges: Edges = "right_clos
 
 def interval(name: str, sketch: Sketch, level: float = 0.95) -> Interval:
     """The interval of a measure that is known."""
-    found = of(sketch, level=level).estimates[name]
+    found = _estimates(name, sketch, level=level)
     return float(found.low[0]), float(found.high[0])
 
 

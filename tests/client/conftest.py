@@ -42,7 +42,7 @@ def make() -> Iterator[Make]:
     with ExitStack() as stack:
 
         def made(**options: Any) -> Client:
-            given = {"refresh_seconds": REFRESH_SECONDS, "timeout_seconds": 1.0, **options}
+            given = {"refresh_seconds": REFRESH_SECONDS, "timeout_seconds": PATIENCE, **options}
             return stack.enter_context(Client(MODEL, **given))
 
         yield made

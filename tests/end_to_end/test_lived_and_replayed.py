@@ -46,8 +46,8 @@ DRIFT = range(5, 14)
 OUTAGE = range(5, 13)
 AN_HOUR = 40
 """Predictions of a language in an hour."""
-LATENESS = 3
-"""Hours, which are seconds here: a service judges when it comes to it, a backtest on the hour."""
+LATENESS = 6
+"""Hours, which are seconds here: a service judges when a busy machine lets it, a backtest on the hour."""
 
 Told: TypeAlias = dict[tuple[str, str], list[tuple[str, datetime]]]
 """Of a rule and a segment, what its alert did and when."""
