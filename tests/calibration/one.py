@@ -6,26 +6,29 @@ from monitor.calibration.cells import Edges
 from monitor.calibration.estimates import Estimates
 from monitor.calibration.figures import Figures, figures
 from monitor.calibration.measures import Sums, estimates
-from monitor.calibration.panel import panel_of
+from monitor.calibration.panel import Panel, panel_of
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.uncertainty import Interval
 from monitor.errors import NotEnoughData
 
 
-def of(sketch: Sketch, count: int = 10, edges: Edges = "right_closed", level: float = 0.95) -> Figures:
-    """All figures. Raises NotEnoughData without labels."""
+def _panel(sketch: Sketch) -> Panel:
+    """Of this sketch alone. Raises NotEnoughData without labels."""
     if not sketch.total(Row.N):
         raise NotEnoughData("no labels")
-    return figures(panel_of([sketch]), count, edges, level)
+    return panel_of([sketch])
+
+
+def of(sketch: Sketch, count: int = 10, edges: Edges = "right_closed", level: float = 0.95) -> Figures:
+    """All figures. Raises NotEnoughData without labels."""
+    return figures(_panel(sketch), count, edges, level)
 
 
 def _estimates(
     name: str, sketch: Sketch, count: int = 10, edges: Edges = "right_closed", level: float = 0.95
 ) -> Estimates:
     """One measure alone, to the same digits as among all."""
-    if not sketch.total(Row.N):
-        raise NotEnoughData("no labels")
-    return estimates(Sums(panel_of([sketch]), count, edges, level), [name])[name]
+    return estimates(Sums(_panel(sketch), count, edges, level), [name])[name]
 
 
 def value(name: str, sketch: Sketch, count: int = 10, edges: Edges = "right_closed") -> float:
