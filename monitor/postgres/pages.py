@@ -130,6 +130,7 @@ def windows_of(connection: Connection, series: int) -> list[str]:
 
 def history(connection: Connection, series: int, window: str, until: datetime | None = None) -> list[PastReading]:
     """Readings of one series in rising order, thinned evenly in time to some 240; the newest is always among them."""
+    # The times as an array, not joined: while the table has no statistics, a join thins anew for each reading.
     given: dict[str, object] = {"series": series, "window": window, "until": until}
     where = """
         WHERE series = %(series)s AND window_name = %(window)s
@@ -142,13 +143,14 @@ def history(connection: Connection, series: int, window: str, until: datetime | 
     wanted = seconds / _HISTORY_POINTS
     given["bucket"] = next((bucket for bucket in _BUCKETS_SECONDS if bucket >= wanted), _BUCKETS_SECONDS[-1])
     statement = f"""
-        WITH kept AS (
-            SELECT DISTINCT ON (floor(extract(epoch FROM as_of) / %(bucket)s)) as_of FROM reading {where}
-            ORDER BY floor(extract(epoch FROM as_of) / %(bucket)s), as_of DESC
-        )
         SELECT series, as_of, computed_at, n, ece, ece_low, ece_high, null_low, null_high,
                coalesce((body->>'mature')::boolean, true) AS mature
-        FROM kept JOIN reading USING (as_of) WHERE series = %(series)s AND window_name = %(window)s ORDER BY as_of
+        FROM reading
+        WHERE series = %(series)s AND window_name = %(window)s AND as_of = ANY (ARRAY(
+            SELECT DISTINCT ON (floor(extract(epoch FROM as_of) / %(bucket)s)) as_of FROM reading {where}
+            ORDER BY floor(extract(epoch FROM as_of) / %(bucket)s), as_of DESC
+        ))
+        ORDER BY as_of
     """
     with connection.cursor(row_factory=class_row(PastReading)) as cursor:
         return cursor.execute(statement, given).fetchall()
