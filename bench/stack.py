@@ -1,8 +1,9 @@
 """The measures of one reading by the libraries that people stack today, on raw rows, one series after the other.
 
-Run by the Python of an environment that has them; arguments: an .npz file with `c`, `y` and `ends`, and a number of
-resamples. Prints JSON: microseconds a series by part, without any interval; and those of one series with an interval of
-each measure by so many resamples, where there are any.
+Run by the Python of an environment that has them; argument: an .npz file with `c`, `y` and `ends`. Each line of the
+standard input asks for something and is answered by a line of JSON: `measure FIRST LAST` by the microseconds a series
+of each part, over these series and without any interval; `resample N` by those of the first series with an interval of
+each measure by N resamples.
 """
 
 import json
@@ -39,7 +40,7 @@ def slope(c, y):
 PARTS = {
     "ECE (calibstats)": lambda c, y: calibstats.ece(c, y, n_bins=10),
     "debiased ECE (uncertainty-calibration)": debiased,
-    "smooth ECE (relplot)": relplot.smECE,
+    "smooth ECE (relplot)": lambda c, y: relplot.smECE(c, y.astype(float)),
     "Brier and log loss (scikit-learn)": lambda c, y: (brier_score_loss(y, c), log_loss(y, c)),
     "AUROC (scikit-learn)": lambda c, y: roc_auc_score(y, c),
     "CORP (model-diagnostics)": lambda c, y: decompose(y_obs=y, y_pred=c, scoring_function=SquaredError()),
@@ -47,26 +48,31 @@ PARTS = {
 }
 
 rows = np.load(sys.argv[1])
-series = list(zip(np.split(rows["c"], rows["ends"][:-1]), np.split(rows["y"], rows["ends"][:-1]), strict=True))
-spent = dict.fromkeys(PARTS, 0.0)
-for number, (c, y) in enumerate(series):
-    for name, measure in PARTS.items():
-        started = time.perf_counter()
-        measure(c, y.astype(int) if name != "smooth ECE (relplot)" else y)
-        if number:  # the first call of a library is slower
+c_and_y = (np.split(column, rows["ends"][:-1]) for column in (rows["c"], rows["y"].astype(int)))
+series = list(zip(*c_and_y, strict=True))
+
+
+def measure(first, last):
+    spent = dict.fromkeys(PARTS, 0.0)
+    for c, y in series[first:last]:
+        for name, measured in PARTS.items():
+            started = time.perf_counter()
+            measured(c, y)
             spent[name] += time.perf_counter() - started
-resamples = int(sys.argv[2])
-resampled = None
-if resamples:
+    return {name: 1e6 * seconds / (last - first) for name, seconds in spent.items()}
+
+
+def resample(resamples):
     (c, y), rng = series[0], np.random.default_rng(1)
     started = time.perf_counter()
     for _ in range(resamples):
         drawn = rng.integers(0, len(c), len(c))
-        for name, measure in PARTS.items():
-            measure(c[drawn], y[drawn].astype(int) if name != "smooth ECE (relplot)" else y[drawn])
-    resampled = 1e6 * (time.perf_counter() - started)
-print(
-    json.dumps(
-        {"resampled": resampled, "parts": {name: 1e6 * seconds / (len(series) - 1) for name, seconds in spent.items()}}
-    )
-)
+        for measured in PARTS.values():
+            measured(c[drawn], y[drawn])
+    return 1e6 * (time.perf_counter() - started)
+
+
+measure(0, 1)  # the first call of a library is slower
+for line in sys.stdin:
+    asked, *numbers = line.split()
+    print(json.dumps({"measure": measure, "resample": resample}[asked](*map(int, numbers))), flush=True)

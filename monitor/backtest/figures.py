@@ -11,7 +11,7 @@ from monitor.calibration.cells import FloatArray, Int64Array
 from monitor.calibration.delays import median_delay
 from monitor.calibration.estimates import Estimates
 from monitor.calibration.measures import OF_CELLS, Sums, estimates
-from monitor.calibration.panel import panel_of
+from monitor.calibration.panel import AT_ONCE, panel_of
 from monitor.calibration.reading import Bin, BinsSetting, Reading, ReadingSettings
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.tallies import TALLIED, Tallies
@@ -22,8 +22,6 @@ COUNTS: Final = ("n", "n_predictions")
 DELAY: Final = "label_delay_seconds"
 NEED_SKETCHES: Final = frozenset({*OF_CELLS, DELAY})
 """Measures that tallies cannot tell."""
-AT_ONCE: Final = 100
-"""Series whose cells are read in one pass: their arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)

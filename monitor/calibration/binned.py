@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import erf, ndtri
 
 from monitor.calibration.bins import Bins, grouped_runs
-from monitor.calibration.cells import UNIT, FloatArray, Int64Array
+from monitor.calibration.cells import UNIT, FloatArray
 from monitor.calibration.estimates import Estimates, around
 from monitor.calibration.panel import Panel
 from monitor.calibration.sketch import Row
@@ -89,6 +89,6 @@ def equal_mass(panel: Panel, count: int) -> Bins:
 
     Cells are never cut: equal confidences share a bin, so some bins may be larger and some empty.
     """
-    n = panel.row(Row.N)
-    bins: Int64Array = (2 * panel.n_up_to - n) * count // (2 * panel.of_series(Row.N))[panel.series]
+    middles = (2 * panel.n_up_to - panel.row(Row.N)) * count
+    bins = (middles / panel.spread(2 * panel.of_series(Row.N))).astype(np.int64)  # a quotient of whole numbers: exact
     return grouped_runs(panel.series * count + bins, panel.sums, (len(panel), count))

@@ -1,5 +1,6 @@
 """Exact sums by bin of confidence, for one sketch or for many at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,6 +34,11 @@ class Bins:
     def total(self) -> Int64Array:
         """Labels over all bins, of shape (...)."""
         return np.asarray(self.n.sum(axis=-1))
+
+    def merged(self, count: int) -> "Bins":
+        """Neighbours added up, so that there are `count` of them, which divides their number."""
+        rows = (self.n, self.sum_c, self.sum_c2, self.sum_y)
+        return Bins(*(row.reshape(*row.shape[:-1], count, -1).sum(axis=-1) for row in rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,18 +97,26 @@ def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
     return Bins(*rows)
 
 
-def run_starts(numbers: Int64Array) -> Int64Array:
+def run_starts(numbers: Int64Array | FloatArray) -> Int64Array:
     """Where runs of equal numbers begin, ascending; there is at least one number."""
     return np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]]))
 
 
+def sums_of_runs(numbers: Int64Array, rows: Iterable[Int64Array], shape: tuple[int, int]) -> list[Int64Array]:
+    """Of each row (t,) the sums over runs of equal numbers, which ascend: of this shape, 0 where no number is."""
+    first = run_starts(numbers)
+    places = numbers[first]
+    found = []
+    for row in rows:
+        sums = np.zeros(shape[0] * shape[1], dtype=np.int64)
+        sums[places] = np.add.reduceat(row, first)
+        found.append(sums.reshape(shape))
+    return found
+
+
 def grouped_runs(bins: Int64Array, sums: Int64Array, shape: tuple[int, int]) -> Bins:
     """Sums by ascending bin number of (series, bin), of the given shape: bins (t,), sums (4 or more, t) from `n` on."""
-    first = run_starts(bins)
-    rows = np.zeros((4, shape[0] * shape[1]), dtype=np.int64)
-    for out, row in zip(rows, sums, strict=False):
-        out[bins[first]] = np.add.reduceat(row, first)
-    return Bins(*rows.reshape(4, *shape))
+    return Bins(*sums_of_runs(bins, sums[:4], shape))
 
 
 def equal_mass(view: Ordered, count: int) -> Bins:

@@ -16,7 +16,7 @@ from monitor.calibration.bounds import DELAY_BOUNDS_US, DISTANCE_BOUNDS
 Int16Array = NDArray[np.int16]
 Int64Array = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-Anything = TypeVar("Anything", Int64Array, FloatArray, NDArray[np.bool_])
+Number = TypeVar("Number", np.int64, np.float64, np.bool_)
 Edges = Literal["right_closed", "left_closed"]
 
 VERSION: Final = 1
@@ -77,7 +77,7 @@ def delay_bounds(bucket: int) -> tuple[float, float]:
     return low / 1e6, high / 1e6
 
 
-def _frozen(array: Anything) -> Anything:
+def _frozen(array: NDArray[Number]) -> NDArray[Number]:
     array.setflags(write=False)
     return array
 
@@ -125,13 +125,23 @@ LOWER_END: Final = _frozen(_lower_ends())
 UPPER_END: Final = _frozen(_upper_ends())
 
 
-def position(cells: Int16Array, n: Int64Array, sum_c: Int64Array) -> FloatArray:
+def of_cells(table: NDArray[Number], cells: Int16Array | Int64Array) -> NDArray[Number]:
+    """What a table of (1649,) says of each cell; a third of the time of indexing."""
+    return table.take(cells, mode="clip")
+
+
+def position(cells: Int16Array | Int64Array, n: Int64Array, sum_c: Int64Array) -> FloatArray:
     """Where the labelled confidences of each cell lie, in 0..1: an atom at its rational j/600, else at their mean.
 
     All arrays have shape (k,); `sum_c` is in fixed point. A cell without labels that is no atom is placed at the
     middle of its grid interval. Never sum/n for an atom: 0.7999999 instead of 0.8 would move it over an edge.
     """
-    return np.where(IS_ATOM[cells] | (n <= 0), _PLACE[cells], sum_c / (np.maximum(n, 1) * float(UNIT)))
+    place = of_cells(_PLACE, cells)
+    is_between = ~of_cells(IS_ATOM, cells) & (n > 0)
+    if is_between.any():
+        place *= ~is_between
+        place += is_between * (sum_c / (np.maximum(n, 1) * float(UNIT)))
+    return place
 
 
 @lru_cache(maxsize=64)

@@ -44,8 +44,10 @@ def variance_of_mean(panel: Panel, if_right: FloatArray, if_wrong: FloatArray) -
     `if_right` and `if_wrong` may be anything whose mean is the estimate. Each series counts with one label more, half
     right, half wrong.
     """
-    right, wrong, n = panel.right_and_half * if_right, panel.wrong_and_half * if_wrong, panel.labels + 1
-    first = panel.total(right + wrong) / n
+    (right, wrong), n = panel.scratch, panel.labels + 1
+    np.multiply(panel.right_and_half, if_right, out=right)
+    np.multiply(panel.wrong_and_half, if_wrong, out=wrong)
+    first = (panel.total(right) + panel.total(wrong)) / n
     right *= if_right
     wrong *= if_wrong
     right += wrong

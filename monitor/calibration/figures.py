@@ -7,15 +7,14 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from monitor.calibration import binned, means
-from monitor.calibration.bins import Bins, grouped_runs
-from monitor.calibration.cells import UNIT, Edges, FloatArray, Int64Array, at_or_above
+from monitor.calibration.bins import Bins
+from monitor.calibration.cells import UNIT, Edges, FloatArray, Int64Array
 from monitor.calibration.estimates import Estimates
 from monitor.calibration.measures import Sums, estimates
-from monitor.calibration.panel import Panel, bins_of_panel
+from monitor.calibration.panel import Panel
 
 Bands: TypeAlias = tuple[FloatArray, FloatArray]
 
-THRESHOLDS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 MEASURES: Final = (
     "mean_confidence", "accuracy", "signed_gap", "ece", "ece_debiased", "ece_equal_mass", "smooth_ece", "mce",
     "over_confident_part", "under_confident_part", "brier", "brier_miscalibration", "brier_discrimination",
@@ -23,9 +22,6 @@ MEASURES: Final = (
     "spiegelhalter_z", "auroc", "aurc", "sharpness", "confident_error_share",
 )  # fmt: skip
 """Names of the measures that need labels, as in a reading."""
-HISTOGRAM_BINS: Final = 20
-_REACHED: Final = np.sum([at_or_above(threshold) for threshold in THRESHOLDS], axis=0)
-"""How many of the thresholds each cell reaches, (1649,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,16 +59,12 @@ def figures(panel: Panel, count: int, edges: Edges, level: float) -> Figures:
     }
     right = bins.sum_y / UNIT
     n = bins.n.astype(np.float64)
-    counted = bins_of_panel(panel, HISTOGRAM_BINS, edges)
+    counted = sums.histogram
     rights = counted.sum_y / UNIT
-    above = _above(panel, level)
+    n_above, sum_above = sums.above
+    above = Above(
+        n_above,
+        means.share(sum_above / UNIT, n_above.astype(np.float64), level),
+        n_above / panel.labels[:, None],
+    )
     return Figures(found, null_bands, bins, means.share(right, n, level), above, rights, counted.n - rights)
-
-
-def _above(panel: Panel, level: float) -> Above:
-    """What each acceptance threshold selects."""
-    reached = panel.series * (len(THRESHOLDS) + 1) + _REACHED[panel.cells]
-    between = grouped_runs(reached, panel.sums, (len(panel), len(THRESHOLDS) + 1))
-    n = np.cumsum(between.n[:, :0:-1], axis=1)[:, ::-1]
-    right = np.cumsum(between.sum_y[:, :0:-1], axis=1)[:, ::-1] / UNIT
-    return Above(n, means.share(right, n.astype(np.float64), level), n / panel.labels[:, None])

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from monitor.calibration.bins import Bins
-from monitor.calibration.cells import CELLS, HIGH, IS_ATOM, UNIT, FloatArray, Int64Array
+from monitor.calibration.cells import CELLS, HIGH, IS_ATOM, UNIT, FloatArray, Int64Array, of_cells
 from monitor.calibration.estimates import Estimates, around, variance_of_mean
 from monitor.calibration.means import share
 from monitor.calibration.panel import Panel
@@ -45,15 +45,22 @@ def log_loss(panel: Panel, level: float) -> Estimates:
     p = np.clip(panel.position, LOG_LOSS_CLIP, 1 - LOG_LOSS_CLIP)
     right, wrong = -np.log(p), -np.log1p(-p)
     loss = panel.right * right + panel.wrong * wrong
-    # Spread inside a wide cell: the next terms of the expansion of the logarithm about the cell's mean. Log-spaced
-    # cells need none, and there the unit of the sums would be larger than the terms.
+    is_wide = of_cells(_IS_WIDE, panel.cells)
+    if is_wide.any():
+        loss += is_wide * _of_spread(panel, p)
+    return around(panel.mean(loss), variance_of_mean(panel, right, wrong), level, within=(0.0, LARGEST_LOG_LOSS))
+
+
+def _of_spread(panel: Panel, p: FloatArray) -> FloatArray:
+    """(t,) what the spread of confidences p inside a wide cell adds to its log loss: the next terms of the expansion
+    of the logarithm about the cell's mean. Log-spaced cells need none, and there the unit of the sums would be larger
+    than the terms."""
     with_outcome = panel.row(Row.CY) / UNIT - p * panel.right
     half_variance = np.maximum(panel.row(Row.C2) / (panel.n * (2 * UNIT)) - p * p / 2, 0.0)
     q = 1 - p
     first = with_outcome / (p * q)
     second = half_variance * (panel.right / (p * p) + panel.wrong / (q * q))
-    loss += np.where(_IS_WIDE[panel.cells], second - first, 0.0)
-    return around(panel.mean(loss), variance_of_mean(panel, right, wrong), level, within=(0.0, LARGEST_LOG_LOSS))
+    return np.asarray(second - first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

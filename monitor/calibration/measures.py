@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from monitor.calibration import binned, losses, means, ranking
-from monitor.calibration.bins import Bins
-from monitor.calibration.cells import UNIT, Edges, Int64Array, at_or_above
+from monitor.calibration.bins import Bins, sums_of_runs
+from monitor.calibration.cells import UNIT, Edges, Int64Array, at_or_above, of_cells
 from monitor.calibration.closed_form import ManyBands, bands_of_many
 from monitor.calibration.estimates import Estimates
 from monitor.calibration.logistic import Line, line
@@ -18,6 +18,10 @@ from monitor.calibration.sketch import Row
 from monitor.calibration.smooth import SmoothEce, smooth_ece
 
 CONFIDENT: Final = 0.9
+HISTOGRAM_BINS: Final = 20
+THRESHOLDS: Final = (0.5, 0.6, 0.7, 0.8, CONFIDENT, 0.95, 0.99)
+_REACHED: Final = np.sum([at_or_above(threshold) for threshold in THRESHOLDS], axis=0)
+"""How many of the thresholds each cell reaches, (1649,)."""
 
 
 class Confident(NamedTuple):
@@ -38,14 +42,30 @@ class Sums:
     @cached_property
     def bins(self) -> Bins:
         """Equal-width bins, (S, count)."""
+        if HISTOGRAM_BINS % self.count == 0:
+            return self.histogram.merged(self.count)
         return bins_of_panel(self.panel, self.count, self._edges)
+
+    @cached_property
+    def histogram(self) -> Bins:
+        """Equal-width bins, (S, 20)."""
+        return bins_of_panel(self.panel, HISTOGRAM_BINS, self._edges)
 
     @cached_property
     def from_confident(self) -> Confident:
         """Labels with confidence .9 or more."""
-        kept = at_or_above(CONFIDENT)[self.panel.cells]
-        n, right = (np.where(kept, self.panel.row(row), 0) for row in (Row.N, Row.Y))
-        return Confident(np.add.reduceat(n, self.panel.starts), np.add.reduceat(right, self.panel.starts))
+        n, right = self.above
+        place = THRESHOLDS.index(CONFIDENT)
+        return Confident(n[:, place], right[:, place])
+
+    @cached_property
+    def above(self) -> tuple[Int64Array, Int64Array]:
+        """(S, thresholds) labels with confidence >= each threshold, and the sum of their outcomes in 1e-9."""
+        panel = self.panel
+        reached = panel.series * (len(THRESHOLDS) + 1) + of_cells(_REACHED, panel.cells)
+        between = sums_of_runs(reached, (panel.row(Row.N), panel.row(Row.Y)), (len(panel), len(THRESHOLDS) + 1))
+        n, right = (np.cumsum(each[:, :0:-1], axis=1)[:, ::-1] for each in between)
+        return n, right
 
     @cached_property
     def wide(self) -> ManyBands:

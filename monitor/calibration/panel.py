@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.calibration.bins import Bins, grouped_runs
 from monitor.calibration.cells import (
@@ -18,15 +19,18 @@ from monitor.calibration.cells import (
     UNIT,
     Edges,
     FloatArray,
-    Int16Array,
     Int64Array,
+    Number,
     bin_of_cells,
+    of_cells,
     position,
 )
 from monitor.calibration.sketch import Row, Sketch
 
 LABELLED: Final = slice(Row.N, Row.CY + 1)
 """The rows of a sketch's sums that a panel keeps, in their order."""
+AT_ONCE: Final = 400
+"""Series of one panel, where there are thousands: fewer cost more calls, twice as many more memory than is kept."""
 _FIRST: Final = int(Row.N)
 
 
@@ -38,7 +42,7 @@ class Panel:
     """(S,) the first cell of each series, ascending."""
     series: Int64Array
     """(t,) the series of each cell, 0..S-1, ascending."""
-    cells: Int16Array
+    cells: Int64Array
     """(t,) within a series in order of confidence."""
     position: FloatArray
     """(t,) the confidence that stands for the cell, 0..1."""
@@ -73,6 +77,11 @@ class Panel:
     @cached_property
     def _half(self) -> FloatArray:
         return self.n * self.spread(0.5 / self.labels)
+
+    @cached_property
+    def scratch(self) -> FloatArray:
+        """(2, t) for whoever needs room: memory that is used again stays in the processor's cache."""
+        return np.empty((2, len(self.cells)))
 
     @cached_property
     def sums_of_series(self) -> Int64Array:
@@ -111,9 +120,14 @@ class Panel:
         """(S,) the sum over each series of (t,) values, divided by its labels."""
         return self.total(of_cells) / self.labels
 
-    def spread(self, of_series: FloatArray) -> FloatArray:
+    def spread(self, of_series: NDArray[Number]) -> NDArray[Number]:
         """(t,) the value of its series at each cell."""
-        return np.asarray(of_series[self.series])
+        return np.repeat(of_series, self.cells_of_series)
+
+    @cached_property
+    def cells_of_series(self) -> Int64Array:
+        """(S,) how many cells each series has."""
+        return np.diff(self.starts, append=len(self.cells))
 
     def up_to(self, of_cells: Int64Array) -> Int64Array:
         """(t,) running sums of integers within each series, each cell included; exact."""
@@ -124,14 +138,16 @@ class Panel:
 
 def panel_of(sketches: Sequence[Sketch]) -> Panel:
     """The panel of sketches, at least one, that hold at least one label each."""
-    cells = np.concatenate([sketch.cells for sketch in sketches])
+    cells = np.concatenate([sketch.cells for sketch in sketches]).astype(np.int64)
     sums = np.concatenate([sketch.sums[LABELLED] for sketch in sketches], axis=1)
     series = np.repeat(np.arange(len(sketches), dtype=np.int64), [len(sketch.cells) for sketch in sketches])
     labelled = sums[0] != 0
     if not labelled.all():
         series, cells, sums = series[labelled], cells[labelled], sums[:, labelled]
-    order = np.argsort(series * CELLS + RANK[cells], kind="stable")
-    cells, sums = cells[order], np.take(sums, order, axis=1)
+    place = series * CELLS + of_cells(RANK, cells)
+    if (place[1:] < place[:-1]).any():
+        order = np.argsort(place, kind="stable")
+        cells, sums = cells[order], np.take(sums, order, axis=1)
     starts = np.searchsorted(series, np.arange(len(sketches)))
     n, right = sums[0].astype(np.float64), sums[Row.Y - _FIRST] / UNIT
     where = position(cells, sums[0], sums[Row.C - _FIRST])
@@ -140,4 +156,5 @@ def panel_of(sketches: Sequence[Sketch]) -> Panel:
 
 def bins_of_panel(panel: Panel, count: int, edges: Edges) -> Bins:
     """Sums by series and equal-width bin, shape (S, count), exact. In order of confidence every bin is one run."""
-    return grouped_runs(panel.series * count + bin_of_cells(count, edges)[panel.cells], panel.sums, (len(panel), count))
+    bins = panel.series * count + of_cells(bin_of_cells(count, edges), panel.cells)
+    return grouped_runs(bins, panel.sums, (len(panel), count))

@@ -11,7 +11,7 @@ from monitor.calibration.sketch import Row
 
 ONE_CLASS: Final = "one class only"
 _EULER: Final = 0.5772156649015329
-_TABLED: Final = 2048
+_TABLED: Final = 1 << 15
 _HARMONIC: Final = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, _TABLED))])
 
 
@@ -48,7 +48,7 @@ def aurc(panel: Panel, level: float) -> Estimates:
     of the others.
     """
     labels = panel.of_series(Row.N)
-    above = labels[panel.series] - panel.n_up_to
+    above = panel.spread(labels) - panel.n_up_to
     wrong_above = above - (panel.spread(panel.of_series(Row.Y) / UNIT) - panel.right_up_to)
     of_all, of_above = _harmonic(labels), _harmonic(above)
     # The labels above a cell and its own are those above the cell before it.
@@ -71,7 +71,7 @@ def _running(panel: Panel, of_cells: FloatArray) -> FloatArray:
 
 def _harmonic(n: Int64Array) -> FloatArray:
     """1 + 1/2 + ... + 1/n of whole numbers, to 1e-12 (Euler & Maclaurin past the table)."""
-    found: FloatArray = _HARMONIC[np.minimum(n, _TABLED - 1)]
+    found: FloatArray = _HARMONIC.take(n, mode="clip")
     past = np.flatnonzero(n >= _TABLED)
     large = n[past].astype(np.float64)
     square = large * large

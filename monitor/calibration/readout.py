@@ -3,23 +3,23 @@
 Whether a figure is suppressed depends only on the number of labels, on coverage and on the observed cells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import isnan
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from msgspec import structs
 
 from monitor.calibration import sequences
-from monitor.calibration.cells import at_or_above, bin_edges
+from monitor.calibration.cells import FloatArray, at_or_above, bin_edges
 from monitor.calibration.delays import median_delay
 from monitor.calibration.estimates import Estimates
-from monitor.calibration.figures import HISTOGRAM_BINS, MEASURES, THRESHOLDS, Figures, figures
+from monitor.calibration.figures import MEASURES, Figures, figures
 from monitor.calibration.means import share
-from monitor.calibration.measures import CONFIDENT
-from monitor.calibration.panel import panel_of
+from monitor.calibration.measures import CONFIDENT, HISTOGRAM_BINS, THRESHOLDS
+from monitor.calibration.panel import AT_ONCE, panel_of
 from monitor.calibration.reading import (
     Above,
     BinsSetting,
@@ -76,8 +76,7 @@ EVERYTHING: Final = "all"
 """The window that forgets nothing."""
 NO_LABELS: Final = "no labels"
 HISTOGRAM_EDGES: Final = tuple(pairwise(bin_edges(HISTOGRAM_BINS)))
-AT_ONCE: Final = 100
-"""Series that are read in one pass: their arrays stay in the processor's cache."""
+_NOT_CONFIDENT: Final = np.logical_not(at_or_above(CONFIDENT))
 NO_PREDICTIONS: Final = "no predictions"
 
 
@@ -202,16 +201,14 @@ class _Columns:
 
     def __init__(self, estimates: Mapping[str, Estimates]) -> None:
         self._reasons = {name: each.reason for name, each in estimates.items()}
-        values, lows, highs = (
-            np.stack([getattr(each, end) for each in estimates.values()], axis=1) for end in ("value", "low", "high")
-        )
-        self._whole = (~np.isnan(values).any(axis=1)).tolist()
+        values = np.stack([each.value for each in estimates.values()], axis=1)
+        self._whole = np.asarray(~np.isnan(values).any(axis=1)).tolist()
         self._values = values.tolist()
-        self._intervals = np.stack([lows, highs], axis=2).tolist()
+        self._ends = _ends([(each.low, each.high) for each in estimates.values()])
 
     def fill(self, row: _Row, place: int) -> None:
         known = dict(zip(self._reasons, self._values[place], strict=True))
-        intervals = dict(zip(self._reasons, map(tuple, self._intervals[place]), strict=True))
+        intervals = dict(zip(self._reasons, _pairs(self._ends, place), strict=True))
         if not self._whole[place]:
             for name, value in list(known.items()):
                 if isnan(value):
@@ -221,13 +218,28 @@ class _Columns:
         row.intervals |= intervals
 
 
+Ends: TypeAlias = tuple[list[list[float]], list[list[float]]]
+"""The lower and the upper ends of several intervals, series by series."""
+
+
+def _ends(intervals: Iterable[tuple[FloatArray, FloatArray]]) -> Ends:
+    lows, highs = (np.stack(column, axis=1).tolist() for column in zip(*intervals, strict=True))
+    return lows, highs
+
+
+def _pairs(ends: Ends, place: int) -> Iterator[Interval]:
+    """The intervals of one series. Made one by one: lists of lists would keep the search for garbage busy."""
+    lows, highs = ends
+    return zip(lows[place], highs[place], strict=True)
+
+
 class _Table:
     """The figures of all labelled series as plain lists, to be read row by row."""
 
     def __init__(self, found: Figures, settings: ReadingSettings) -> None:
         self._columns = _Columns(found.estimates)
         self._null_names = tuple(found.null_bands)
-        self._null_bands = np.stack([np.stack(band, axis=1) for band in found.null_bands.values()], axis=1).tolist()
+        self._null_bands = _ends(found.null_bands.values())
         self._bins = bin_lists(found.bins, found.bin_accuracy, settings.bins)
         self._histogram = found.right.tolist(), found.wrong.tolist()
         accuracy = found.above.accuracy
@@ -240,7 +252,7 @@ class _Table:
 
     def fill(self, row: _Row, place: int) -> None:
         self._columns.fill(row, place)
-        row.null_band = dict(zip(self._null_names, map(tuple, self._null_bands[place]), strict=True))
+        row.null_band = dict(zip(self._null_names, _pairs(self._null_bands, place), strict=True))
         row.lists = {
             "bins": self._bins[place],
             "histogram": [
@@ -265,17 +277,20 @@ def _risk_coverage(found: Figures) -> list[list[RiskPoint]]:
     wrong = np.cumsum(found.wrong[:, ::-1], axis=1)[:, ::-1]
     coverage, risk = kept / kept[:, :1], wrong / np.maximum(kept, 1e-300)
     return [
-        [RiskPoint(low, *point) for (low, _), *point in zip(HISTOGRAM_EDGES, *columns, strict=True) if point[0] > 0]
+        [
+            RiskPoint(low, share_kept, errors)
+            for (low, _), share_kept, errors in zip(HISTOGRAM_EDGES, *columns, strict=True)
+            if share_kept > 0
+        ]
         for columns in zip(coverage.tolist(), risk.tolist(), strict=True)
     ]
 
 
 def _shares(sketches: Sequence[Sketch], rows: Sequence[_Row], level: float) -> dict[str, Estimates]:
     """What is known without labels: how many predictions have one, and how many are not confident."""
-    confident = at_or_above(CONFIDENT)
     predictions = np.array([row.n_predictions for row in rows], np.float64)
     labels = np.array([row.n for row in rows], np.float64)
-    below = [int(sketch.sums[Row.N_PRED, ~confident[sketch.cells]].sum()) for sketch in sketches]
+    below = [int(np.add.reduce(sketch.sums[Row.N_PRED][_NOT_CONFIDENT[sketch.cells]])) for sketch in sketches]
     return {
         "coverage": replace(share(labels, predictions, level), reason=NO_PREDICTIONS),
         "abstention_rate": replace(share(np.array(below, np.float64), predictions, level), reason=NO_PREDICTIONS),

@@ -1,7 +1,8 @@
 """Smooth ECE (Blasiok & Nakkiran 2023): calibration error without bins, at the bandwidth that equals it.
 
 The residuals are smoothed by a Gaussian kernel that is reflected at 0 and 1. In cosines that is a product, so a panel
-is smoothed by one discrete cosine transform to and one back, on the 601 points of the sketch's own grid.
+is smoothed by one discrete cosine transform to and one back. The points of a grid are the middles of its equal parts,
+so that an integral is their mean.
 """
 
 import math
@@ -21,11 +22,17 @@ from monitor.calibration.uncertainty import z_of
 Singles: TypeAlias = NDArray[np.float32]
 """Of single precision: digits beyond those of a measure that is known to 1e-4 are not worth twice the time."""
 
-POINTS: Final = GRID + 1
+POINTS: Final = GRID
 NARROWEST: Final = 1.5 / GRID
 """The smallest bandwidth that the grid can tell from none; a smooth ECE below it is known to about 1e-4."""
-RUNGS: Final = ((GRID // 4 + 1, 0.025), (GRID // 2 + 1, 0.0125), (POINTS, NARROWEST))
-"""How many points of the grid, and as many waves, are enough from which bandwidth on."""
+RUNGS: Final = ((GRID // 8, 0.025), (GRID // 4, 0.0125), (GRID // 2, 0.00625), (POINTS, NARROWEST))
+"""How many points, and as many waves, are enough from which bandwidth on: they leave out 1e-7 of a kernel, at the
+narrowest 2e-5."""
+_WITH_ENDS: Final = POINTS + 2
+_SPREAD: Final = 1 / (2 * POINTS) ** 2
+"""By how much the grid itself smooths an atom, which lies in the middle between two of its points: a variance."""
+_DECAY: Final = (-(np.pi**2) / 2 * np.arange(POINTS) ** 2).astype(np.float32)
+"""(600,) logarithm of what a kernel of bandwidth 1 leaves of each wave."""
 _NOTHING: Final = np.float32(-50)
 """Logarithm of a kernel that counts as none: smaller ones are numbers with which processors are slow."""
 _ROUNDS: Final = 12
@@ -52,7 +59,7 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
     grid = _grid(panel)
     waves = _waves(panel, grid, (panel.row(Row.C) - panel.row(Row.Y)) / UNIT)
     value, variance = np.empty(len(panel)), np.empty(len(panel))
-    sides, points = np.zeros(waves.shape, np.float32), np.empty(len(panel), np.int64)
+    sides = np.zeros(waves.shape, np.float32)
     left, widest = np.arange(len(panel)), 1.0
     for size, narrowest in RUNGS:
         bottom = _integral(np.abs(_smoothed(waves[left, :size], np.full(len(left), narrowest))))
@@ -60,15 +67,16 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
         here, left = left[is_here], left[~is_here]
         if len(here):
             part = waves[here, :size]
-            value[here], fall = _fixed_point(part, bottom[is_here], narrowest, widest)
-            sides[here, :size], points[here] = _sides(part, np.maximum(value[here], NARROWEST)), size
+            value[here], fall, side = _fixed_point(part, bottom[is_here], narrowest, widest)
+            sides[here, :size] = _waves_of_grid(side, np.maximum(value[here], NARROWEST))
             variance[here] = 1 / (1 + fall) ** 2
         if not len(left):
             break
         widest = narrowest
-    side = _at_cells(panel, sides, points)
-    variance *= variance_of_mean(panel, side * (panel.position - 1), side * panel.position)
-    null_mean, null_deviation = _null(panel, grid)
+    moved = _at_cells(grid, dct(sides, type=3, overwrite_x=True))
+    variance *= variance_of_mean(panel, moved * (panel.position - 1), moved * panel.position)
+    noise = (panel.row(Row.C) - panel.row(Row.C2)) / UNIT / panel.spread(panel.labels)
+    null_mean, null_deviation = _null(_waves(panel, grid, noise))
     z = z_of(level)
     half = z * np.sqrt(variance)
     # Skewed like a sum of half normals, by 1.32 times its spread over its mean (Cornish & Fisher 1938).
@@ -86,55 +94,72 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grid:
-    """The two points of the grid that each cell lies between.
+    """The two points of the grid that each cell lies between, (t,) each.
 
-    `at` (2 t,), the left ones first, counts the points of all series, one series after the other; `share` (2, t) is how
-    much of the cell goes to which.
+    The points of a series are those of the grid and one beyond either end, the reflection of the outermost; `left`
+    counts them over all series. `share` is how much of the cell is the right point's.
     """
 
-    at: Int64Array
+    left: Int64Array
     share: FloatArray
 
 
 def _grid(panel: Panel) -> _Grid:
-    x = panel.position * GRID
-    left = np.minimum(x.astype(np.int64), GRID - 1)
-    share, at = x - left, panel.series * POINTS + left
-    return _Grid(np.concatenate([at, at + 1]), np.stack([1 - share, share]))
+    place = panel.position * POINTS + 0.5
+    left = place.astype(np.int64)
+    return _Grid(panel.series * _WITH_ENDS + left, place - left)
 
 
 def _waves(panel: Panel, grid: _Grid, of_cells: FloatArray) -> Singles:
-    """(S, 601) cosine coefficients of values at the cells, per label; `_smoothed` turns them back."""
-    shares = grid.share * (of_cells * panel.spread(0.5 / panel.labels))
-    values = np.bincount(grid.at, shares.reshape(-1), len(panel) * POINTS).astype(np.float32)
-    columns = values.reshape(-1, POINTS)
-    columns[:, [0, -1]] *= 2  # a transform counts its two ends once, all others twice
-    return np.asarray(dct(columns, type=1, overwrite_x=True), np.float32)
+    """(S, 600) cosine coefficients of values at the cells, per label; `_smoothed` turns them back."""
+    values = of_cells * panel.spread(0.5 / panel.labels)
+    to_right = values * grid.share
+    count = len(panel) * _WITH_ENDS
+    points = np.bincount(grid.left, values - to_right, count)
+    points[1:] += np.bincount(grid.left, to_right, count)[:-1]
+    points = points.reshape(-1, _WITH_ENDS)
+    inner = points[:, 1:-1].astype(np.float32)
+    inner[:, 0] += points[:, 0]
+    inner[:, -1] += points[:, -1]
+    return np.asarray(dct(inner, type=2, overwrite_x=True), np.float32)
+
+
+def _at_cells(grid: _Grid, of_grid: Singles) -> FloatArray:
+    """(t,) the values of a grid, (S, 600), at the cells that lie between its points."""
+    points = np.concatenate([of_grid[:, :1], of_grid, of_grid[:, -1:]], axis=1).reshape(-1)
+    left = points.take(grid.left, mode="clip")
+    return np.asarray(left + (points.take(grid.left + 1, mode="clip") - left) * grid.share)
 
 
 def _smoothed(waves: Singles, bandwidth: FloatArray) -> Singles:
-    """(S, p) the density of the values, smoothed, at p points from 0 to 1; waves (S, p)."""
-    decay = (-(np.pi**2) / 2 * np.arange(waves.shape[1]) ** 2).astype(np.float32)
-    kernel = np.square(bandwidth).astype(np.float32)[:, None] * decay
+    """(..., S, p) the density of the values, smoothed, at p points; waves (S, p), bandwidth (..., S)."""
+    return np.asarray(dct(_damped(waves, bandwidth), type=3, overwrite_x=True), np.float32)
+
+
+def _damped(waves: Singles, bandwidth: FloatArray) -> Singles:
+    """(..., S, p) what the kernels leave of the waves."""
+    kernel = (np.square(bandwidth) - _SPREAD).astype(np.float32)[..., None] * _DECAY[: waves.shape[1]]
     np.exp(np.maximum(kernel, _NOTHING, out=kernel), out=kernel)
     kernel *= waves
-    return np.asarray(dct(kernel, type=1, overwrite_x=True), np.float32)
+    return kernel
 
 
 def _integral(of_grid: Singles) -> FloatArray:
-    """(S,) by the trapezoidal rule over 0..1."""
-    ends = of_grid[:, 0] + of_grid[:, -1]
-    return np.asarray((of_grid.sum(axis=1, dtype=np.float64) - ends / 2) / (of_grid.shape[1] - 1))
+    """Over 0..1, of the last axis."""
+    return np.asarray(of_grid.mean(axis=-1), np.float64)
 
 
-def _fixed_point(waves: Singles, bottom: FloatArray, narrowest: float, widest: float) -> tuple[FloatArray, FloatArray]:
-    """(S,) the bandwidth from narrowest to widest that equals its integral, and how steeply the integral falls there.
+def _fixed_point(
+    waves: Singles, bottom: FloatArray, narrowest: float, widest: float
+) -> tuple[FloatArray, FloatArray, Singles]:
+    """(S,) the bandwidth from narrowest to widest that equals its integral, how steeply the integral falls there, and
+    (S, p) the side of 0 on which the smoothed residual is.
 
     The integral falls with the bandwidth, from `bottom` (S,) at the narrowest to the gap of all labels, so there is
     one, between these two. Where `bottom` is less than the narrowest bandwidth, it is the answer and does not fall.
     """
     count = len(waves)
-    found, steep, left = bottom.copy(), np.zeros(count), np.arange(count)
+    found, steep, left, side = bottom.copy(), np.zeros(count), np.arange(count), np.empty_like(waves)
     gap = np.abs(waves[:, 0]).astype(np.float64)
     low, high = np.maximum(gap, narrowest), np.clip(bottom, narrowest, widest)
     # Noise falls like the root of the bandwidth, the gap not at all.
@@ -142,14 +167,15 @@ def _fixed_point(waves: Singles, bottom: FloatArray, narrowest: float, widest: f
     before, over_before = np.full(count, narrowest), bottom - narrowest
     fall = np.zeros(count)
     for number in range(_ROUNDS):
-        over = _integral(np.abs(_smoothed(waves, at))) - at
+        residual = _smoothed(waves, at)
+        over = _integral(np.abs(residual)) - at
         moved = np.where(at == before, 1.0, at - before)
         fall = np.where(at == before, fall, np.clip((over_before - over) / moved - 1, 0.0, 20.0))
         low, high = np.where(over > 0, at, low), np.where(over > 0, high, at)
         step = at + over / (1 + fall)
         following = np.where((step < low) | (step > high), (low + high) / 2, step)
         done = (np.abs(over) < _CLOSE) | (number == _ROUNDS - 1)
-        found[left[done]], steep[left[done]] = following[done], fall[done]
+        found[left[done]], steep[left[done]], side[left[done]] = following[done], fall[done], np.sign(residual[done])
         if done.all():
             break
         kept = ~done
@@ -157,58 +183,47 @@ def _fixed_point(waves: Singles, bottom: FloatArray, narrowest: float, widest: f
         before, over_before, at = at[kept], over[kept], following[kept]
         low, high, fall = low[kept], high[kept], fall[kept]
     is_floored = bottom < narrowest
-    return np.where(is_floored, bottom, found), np.where(is_floored, 0.0, steep)
+    return np.where(is_floored, bottom, found), np.where(is_floored, 0.0, steep), side
 
 
-def _sides(waves: Singles, bandwidth: FloatArray) -> Singles:
-    """(S, p) on which side of 0 the smoothed residual is, smoothed in its turn, -1..1: what a residual there moves."""
-    sign = np.sign(_smoothed(waves, bandwidth))
-    return _smoothed(np.asarray(dct(sign, type=1) / (2 * (waves.shape[1] - 1)), np.float32), bandwidth)
+def _waves_of_grid(of_grid: Singles, bandwidth: FloatArray) -> Singles:
+    """(S, p) waves of the values at p points, smoothed. Of the sides of a smoothed residual: what a residual moves."""
+    return _damped(dct(of_grid, type=2, overwrite_x=True) / np.float32(2 * of_grid.shape[1]), bandwidth)
 
 
-def _at_cells(panel: Panel, of_grid: Singles, points: Int64Array) -> FloatArray:
-    """(t,) the values of a grid, of its own number of points for each series, between which the cells lie."""
-    steps = (points - 1)[panel.series]
-    x = panel.position * steps
-    left = np.minimum(x.astype(np.int64), steps - 1)
-    at, flat = panel.series * of_grid.shape[1] + left, of_grid.reshape(-1)
-    return np.asarray(flat[at] + (flat[at + 1] - flat[at]) * (x - left))
+def _null(waves: Singles) -> tuple[FloatArray, FloatArray]:
+    """(S,) mean and standard deviation of smooth ECE, were the model calibrated: its residual is Gaussian then.
 
-
-def _null(panel: Panel, grid: _Grid) -> tuple[FloatArray, FloatArray]:
-    """(S,) mean and standard deviation of smooth ECE, were the model calibrated: its residual is Gaussian then."""
-    of_cells = (panel.row(Row.C) - panel.row(Row.C2)) / UNIT / panel.spread(panel.labels)
-    waves = _waves(panel, grid, of_cells)
-    mean, deviation = np.empty(len(panel)), np.empty(len(panel))
-    guess = np.clip(0.56 * np.cbrt(np.maximum(waves[:, 0], 0.0)), NARROWEST, 0.4).astype(np.float64)
-    left = np.arange(len(panel))
-    for size, narrowest in RUNGS:
-        is_here = (guess[left] >= 0.8 * narrowest) | (size == POINTS)
-        here, left = left[is_here], left[~is_here]
-        if len(here):
-            mean[here], deviation[here] = _null_of(waves[here, :size], guess[here])
-    return mean, deviation
-
-
-def _null_of(waves: Singles, guess: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The fixed point of the mean of the integral, by how it falls with the bandwidth: like its root where kernels
-    overlap (fall .5), not at all where each confidence stands alone (fall 0)."""
-    at = np.clip(np.cbrt(np.square(_null_mean(waves, guess)) * guess), NARROWEST, 0.4)
-    mean, wider = _null_mean(waves, at), _null_mean(waves, WIDER * at)
+    waves (S, 600) of its variance. The mean is the fixed point of that of the integral, by how this falls with the
+    bandwidth: like its root where kernels overlap (fall .5), not at all where each confidence stands alone (fall 0).
+    """
+    noise = np.maximum(waves[:, 0], 0.0).astype(np.float64)
+    guess = np.clip(0.56 * np.cbrt(noise), NARROWEST, 0.4)
+    [integral] = _null_means(waves, guess[None])
+    at = np.clip(np.cbrt(np.square(integral) * guess), NARROWEST, 0.4)
+    mean, wider = _null_means(waves, np.stack([at, WIDER * at]))
     known = (mean > 0) & (wider > 0)
     fall = np.log(np.where(known, mean, 1.0) / np.where(known, wider, 1.0)) / np.log(WIDER)
     fall = np.clip(fall, 0.0, 0.5)
-    width = (mean * at**fall) ** (1 / (1 + fall))
     share = ALONE + (OVERLAPPING - ALONE) * fall / 0.5
-    variance = share * np.maximum(waves[:, 0], 0.0).astype(np.float64)
-    return width, np.sqrt(variance) / (1 + fall)
+    return (mean * at**fall) ** (1 / (1 + fall)), np.sqrt(share * noise) / (1 + fall)
 
 
-def _null_mean(waves: Singles, bandwidth: FloatArray) -> FloatArray:
-    """(S,) mean of the integral of a Gaussian residual without its sign; waves of its variance by confidence."""
-    narrower = np.maximum(_smoothed(waves, bandwidth / np.sqrt(2)), 0)
-    square = narrower / (2 * np.sqrt(np.pi) * bandwidth).astype(np.float32)[:, None]
-    return np.asarray(math.sqrt(2 / math.pi) * _integral(np.sqrt(square)))
+def _null_means(waves: Singles, bandwidth: FloatArray) -> FloatArray:
+    """(k, S) means of the integral of a Gaussian residual without its sign.
+
+    waves (S, 600) of its variance by confidence, bandwidth (k, S), of which the first is the narrowest.
+    """
+    found, left = np.empty(bandwidth.shape), np.arange(len(waves))
+    for size, narrowest in RUNGS:
+        is_here = (bandwidth[0, left] >= narrowest) | (size == POINTS)
+        here, left = left[is_here], left[~is_here]
+        if len(here):
+            of_these = bandwidth[:, here]
+            narrower = np.maximum(_smoothed(waves[here, :size], of_these / np.sqrt(2)), 0)
+            square = narrower / (2 * np.sqrt(np.pi) * of_these).astype(np.float32)[..., None]
+            found[:, here] = math.sqrt(2 / math.pi) * _integral(np.sqrt(square))
+    return found
 
 
 def _overlapping() -> float:

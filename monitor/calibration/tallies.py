@@ -179,7 +179,7 @@ def _of_totals(tallies: Tallies) -> Panel:
     totals = [each.sum(axis=1) for each in (bins.n, bins.sum_c, bins.sum_c2, bins.sum_y)]
     labels, unknown = totals[0].astype(np.float64), np.full(len(every), np.nan)
     sums = np.stack([*totals, tallies._more(0)])
-    cells = np.zeros(len(every), np.int16)
+    cells = np.zeros(len(every), np.int64)
     return Panel(every, every, cells, unknown, sums, labels, totals[3] / UNIT, labels)
 
 

@@ -16,7 +16,7 @@ PARTS: Final = len(CUTS) + 1
 _CUTS: Final = np.array([round(cut * GRID) for cut in CUTS])
 
 
-def part_of(cells: Int16Array) -> Int64Array:
+def part_of(cells: Int16Array | Int64Array) -> Int64Array:
     """Which of low, middle, high (0, 1, 2) each cell belongs to, (t,). A confidence on a cut belongs to the upper."""
     return np.searchsorted(_CUTS, GRID_FLOOR[cells], side="right").astype(np.int64)
 

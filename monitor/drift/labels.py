@@ -22,7 +22,7 @@ class Labels:
 
     size: int
     series: Int64Array
-    cells: Int16Array
+    cells: Int16Array | Int64Array
     position: FloatArray
     n: FloatArray
     right: FloatArray

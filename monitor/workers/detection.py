@@ -27,7 +27,7 @@ from monitor.rolling.segments import SeriesName
 from monitor.rolling.stacks import Stack, numbers_of, series_of, sketches
 from monitor.workers.standing import Detecting, Evaluation, Standing
 
-SERIES_AT_ONCE: Final = 250
+SERIES_AT_ONCE: Final = 500
 PANES_AT_ONCE: Final = 48
 """Panes of each series that one transaction feeds."""
 FEED_SECONDS: Final = 0.3

@@ -17,7 +17,7 @@ from monitor.postgres.leader import LeadershipLostError, take_lead, wall_time
 from monitor.postgres.retention import Horizons
 from monitor.workers.clock import Clock
 from monitor.workers.evaluation import Turn, turn
-from monitor.workers.memory import keep_freed_memory
+from monitor.workers.memory import keep_freed_memory, pass_over_startup
 from monitor.workers.recalibration import Recalibrating
 from monitor.workers.rota import Office, attend
 from monitor.workers.rulesource import RuleSource, again, begin
@@ -53,6 +53,7 @@ class Role:
 def run(role: Role, stop: threading.Event) -> None:
     """Evaluate until `stop` is set. Raises what no waiting can mend."""
     keep_freed_memory()
+    pass_over_startup()
 
     def sleep(seconds: float) -> None:
         stop.wait(seconds)

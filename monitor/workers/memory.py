@@ -1,5 +1,6 @@
-"""Memory between passes: what a process frees and soon takes again."""
+"""Memory between passes: what a process frees and soon takes again, and what it never frees."""
 
+import gc
 from typing import Final
 
 import numpy as np
@@ -17,3 +18,13 @@ def keep_freed_memory() -> None:
     """
     block = np.empty(KEPT_BYTES, np.uint8)
     del block
+
+
+def pass_over_startup() -> None:
+    """Leave what is there when work begins, modules and settings, out of the search for garbage from now on.
+
+    Reading a thousand series makes some hundred thousand tuples and dicts, and the collector is called as they grow in
+    number: with all modules in its view each time, that was a fifth of the time of reading.
+    """
+    gc.collect()
+    gc.freeze()

@@ -10,8 +10,9 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from monitor.calibration.cells import BIN_COUNTS, EDGES, Edges
 from monitor.calibration.delays import median_delay
-from monitor.calibration.figures import MEASURES, THRESHOLDS
+from monitor.calibration.figures import MEASURES
 from monitor.calibration.losses import LOG_LOSS_CLIP
+from monitor.calibration.measures import THRESHOLDS
 from monitor.calibration.reading import ReadingSettings, Subject
 from monitor.calibration.readout import read
 from monitor.calibration.sketch import Sketch, empty, sketch_of

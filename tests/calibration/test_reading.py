@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.calibration.cells import BIN_COUNTS, EDGES, Edges
-from monitor.calibration.figures import HISTOGRAM_BINS, MEASURES, THRESHOLDS, figures
+from monitor.calibration.figures import MEASURES, figures
+from monitor.calibration.measures import HISTOGRAM_BINS, THRESHOLDS
 from monitor.calibration.panel import panel_of
 from monitor.calibration.reading import (
     Reading,

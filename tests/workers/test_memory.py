@@ -1,4 +1,4 @@
-"""Freed memory that is kept."""
+"""Freed memory that is kept, and memory that is never freed."""
 
 import platform
 import subprocess
@@ -35,3 +35,15 @@ def test_memory_that_is_kept_is_not_faulted_in_again() -> None:
     kept, given_back = faults("keep_freed_memory()"), faults("")
     assert kept < 200
     assert given_back > 20_000
+
+
+def test_the_search_for_garbage_passes_over_what_startup_left() -> None:
+    text = (
+        "import gc; import numpy; from monitor.workers.memory import pass_over_startup; before = len(gc.get_objects());"
+        "pass_over_startup(); print(before, gc.get_freeze_count(), len(gc.get_objects()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)
+    before, frozen, seen = map(int, ran.stdout.split())
+    assert before > 10_000
+    assert frozen > 0.9 * before
+    assert seen < 0.1 * before
