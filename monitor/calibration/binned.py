@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from scipy.special import erf, ndtri
 
-from monitor.calibration.bins import Bins, grouped_runs
+from monitor.calibration.bins import BINNED, Bins
 from monitor.calibration.cells import UNIT, FloatArray
 from monitor.calibration.estimates import Estimates, around
 from monitor.calibration.panel import Panel
@@ -91,4 +91,4 @@ def equal_mass(panel: Panel, count: int) -> Bins:
     """
     middles = (2 * panel.n_up_to - panel.row(Row.N)) * count
     bins = (middles / panel.spread(2 * panel.of_series(Row.N))).astype(np.int64)  # a quotient of whole numbers: exact
-    return grouped_runs(panel.series * count + bins, panel.sums, (len(panel), count))
+    return Bins(*panel.by_number(bins, count, BINNED))

@@ -1,6 +1,6 @@
 """Exact sums by bin of confidence, for one sketch or for many at once."""
 
-from collections.abc import Iterable
+import functools
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,7 +9,7 @@ import numpy as np
 from monitor.calibration.cells import RANK, UNIT, Edges, FloatArray, Int16Array, Int64Array, bin_of_cells, position
 from monitor.calibration.sketch import Row, Sketch
 
-BINNED: Final = slice(Row.N, Row.Y + 1)
+BINNED: Final = (Row.N, Row.C, Row.C2, Row.Y)
 """The rows of a sketch's sums that bins keep, in their order."""
 
 
@@ -37,8 +37,9 @@ class Bins:
 
     def merged(self, count: int) -> "Bins":
         """Neighbours added up, so that there are `count` of them, which divides their number."""
+        step = self.n.shape[-1] // count
         rows = (self.n, self.sum_c, self.sum_c2, self.sum_y)
-        return Bins(*(row.reshape(*row.shape[:-1], count, -1).sum(axis=-1) for row in rows))
+        return Bins(*(functools.reduce(np.add, (row[..., k::step] for k in range(step))) for row in rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,32 +92,15 @@ def equal_mass_bins(view: Ordered, count: int) -> Int64Array:
 
 def grouped(bins: Int64Array, sums: Int64Array, count: int) -> Bins:
     """Sums by bin number 0..count-1, exact: bins (k,), sums (rows, k) with rows as in `Row`."""
-    rows = np.zeros((4, count), dtype=np.int64)
-    for out, row in zip(rows, sums[BINNED], strict=True):
-        np.add.at(out, bins, row)
+    rows = np.zeros((len(BINNED), count), dtype=np.int64)
+    for out, row in zip(rows, BINNED, strict=True):
+        np.add.at(out, bins, sums[row])
     return Bins(*rows)
 
 
 def run_starts(numbers: Int64Array | FloatArray) -> Int64Array:
     """Where runs of equal numbers begin, ascending; there is at least one number."""
     return np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]]))
-
-
-def sums_of_runs(numbers: Int64Array, rows: Iterable[Int64Array], shape: tuple[int, int]) -> list[Int64Array]:
-    """Of each row (t,) the sums over runs of equal numbers, which ascend: of this shape, 0 where no number is."""
-    first = run_starts(numbers)
-    places = numbers[first]
-    found = []
-    for row in rows:
-        sums = np.zeros(shape[0] * shape[1], dtype=np.int64)
-        sums[places] = np.add.reduceat(row, first)
-        found.append(sums.reshape(shape))
-    return found
-
-
-def grouped_runs(bins: Int64Array, sums: Int64Array, shape: tuple[int, int]) -> Bins:
-    """Sums by ascending bin number of (series, bin), of the given shape: bins (t,), sums (4 or more, t) from `n` on."""
-    return Bins(*sums_of_runs(bins, sums[:4], shape))
 
 
 def equal_mass(view: Ordered, count: int) -> Bins:

@@ -144,13 +144,13 @@ def _isotonic(panel: Panel) -> _Blocks:
     """
     lifted = panel.right / panel.n + _APART * panel.series
     first = isotonic_regression(lifted, weights=panel.n).blocks[:-1].astype(np.int64)
-    right, n = np.add.reduceat(panel.row(Row.Y), first), np.add.reduceat(panel.row(Row.N), first)
+    right, n = panel.of_runs(Row.Y, first), panel.of_runs(Row.N, first)
     # Equal neighbours are one block: whether the regression pools them depends on the rounding of the lift.
     rises = np.diff(right / n, prepend=-1.0) != 0
     rises[np.searchsorted(first, panel.starts)] = True
-    kept = np.flatnonzero(rises)
-    right, n = np.add.reduceat(right, kept), np.add.reduceat(n, kept)
-    return _Blocks(first[kept], right / UNIT, n.astype(np.float64), len(lifted))
+    first = first[rises]
+    right, n = panel.of_runs(Row.Y, first), panel.of_runs(Row.N, first)
+    return _Blocks(first, right / UNIT, n.astype(np.float64), len(lifted))
 
 
 def recalibrated(panel: Panel) -> FloatArray:

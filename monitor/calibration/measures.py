@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from monitor.calibration import binned, losses, means, ranking
-from monitor.calibration.bins import Bins, sums_of_runs
+from monitor.calibration.bins import Bins
 from monitor.calibration.cells import UNIT, Edges, Int64Array, at_or_above, of_cells
 from monitor.calibration.closed_form import ManyBands, bands_of_many
 from monitor.calibration.estimates import Estimates
@@ -61,9 +61,8 @@ class Sums:
     @cached_property
     def above(self) -> tuple[Int64Array, Int64Array]:
         """(S, thresholds) labels with confidence >= each threshold, and the sum of their outcomes in 1e-9."""
-        panel = self.panel
-        reached = panel.series * (len(THRESHOLDS) + 1) + of_cells(_REACHED, panel.cells)
-        between = sums_of_runs(reached, (panel.row(Row.N), panel.row(Row.Y)), (len(panel), len(THRESHOLDS) + 1))
+        reached = of_cells(_REACHED, self.panel.cells)
+        between = self.panel.by_number(reached, len(THRESHOLDS) + 1, (Row.N, Row.Y))
         n, right = (np.cumsum(each[:, :0:-1], axis=1)[:, ::-1] for each in between)
         return n, right
 

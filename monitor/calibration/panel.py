@@ -4,7 +4,7 @@ Every measure is computed for all series of a panel in one pass, and a single re
 series are added cell by cell in its own order, so neighbours in a panel change no digit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.calibration.bins import Bins, grouped_runs
+from monitor.calibration.bins import BINNED, Bins, run_starts
 from monitor.calibration.cells import (
     CELLS,
     RANK,
@@ -86,17 +86,28 @@ class Panel:
     @cached_property
     def sums_of_series(self) -> Int64Array:
         """(5, S) the sums over the cells of each series."""
-        return np.stack([np.add.reduceat(row, self.starts) for row in self.sums])
+        return np.diff(np.take(self._running, np.append(self.starts, len(self.cells)), axis=1))
 
     @cached_property
     def n_up_to(self) -> Int64Array:
         """(t,) labels of the series at or below each cell."""
-        return self.up_to(self.row(Row.N))
+        return self._up_to(Row.N)
 
     @cached_property
     def right_up_to(self) -> FloatArray:
         """(t,) the sum of outcomes of the series at or below each cell."""
-        return self.up_to(self.row(Row.Y)) / UNIT
+        return self._up_to(Row.Y) / UNIT
+
+    @cached_property
+    def _running(self) -> Int64Array:
+        """(5, t + 1) the sums over all cells before each, and over all: their differences are those of any run."""
+        running = np.zeros((len(self.sums), len(self.cells) + 1), np.int64)
+        np.cumsum(self.sums, axis=1, out=running[:, 1:])
+        return running
+
+    def _up_to(self, row: Row) -> Int64Array:
+        running = self._running[row - _FIRST]
+        return running[1:] - self.spread(running.take(self.starts))
 
     def row(self, row: Row) -> Int64Array:
         """(t,) one sum of every cell."""
@@ -111,6 +122,26 @@ class Panel:
     def of_row(self, row: Row) -> FloatArray:
         """(S,) the mean over the labels of each series of c, c squared, y or c y; added up exactly."""
         return self.of_series(row) / UNIT / self.labels
+
+    def of_runs(self, row: Row, first: Int64Array) -> Int64Array:
+        """(runs,) one sum over runs of cells that begin at the first cell and at others, ascending; exact."""
+        running = self._running[row - _FIRST]
+        return np.diff(running.take(first), append=running[-1:])
+
+    def by_number(self, numbers: Int64Array, count: int, rows: Iterable[Row]) -> list[Int64Array]:
+        """Of each row the sums by series and number, (S, count), exact.
+
+        numbers (t,) are 0..count-1 and ascend within each series; where none is, the sum is 0.
+        """
+        places = self.series * count + numbers
+        first = run_starts(places)
+        places = places.take(first)
+        found = []
+        for row in rows:
+            sums = np.zeros(len(self) * count, np.int64)
+            sums[places] = self.of_runs(row, first)
+            found.append(sums.reshape(-1, count))
+        return found
 
     def total(self, of_cells: FloatArray) -> FloatArray:
         """(S,) the sum over each series of (t,) values."""
@@ -156,5 +187,4 @@ def panel_of(sketches: Sequence[Sketch]) -> Panel:
 
 def bins_of_panel(panel: Panel, count: int, edges: Edges) -> Bins:
     """Sums by series and equal-width bin, shape (S, count), exact. In order of confidence every bin is one run."""
-    bins = panel.series * count + of_cells(bin_of_cells(count, edges), panel.cells)
-    return grouped_runs(bins, panel.sums, (len(panel), count))
+    return Bins(*panel.by_number(of_cells(bin_of_cells(count, edges), panel.cells), count, BINNED))

@@ -28,7 +28,6 @@ NARROWEST: Final = 1.5 / GRID
 RUNGS: Final = ((GRID // 8, 0.025), (GRID // 4, 0.0125), (GRID // 2, 0.00625), (POINTS, NARROWEST))
 """How many points, and as many waves, are enough from which bandwidth on: they leave out 1e-7 of a kernel, at the
 narrowest 2e-5."""
-_WITH_ENDS: Final = POINTS + 2
 _SPREAD: Final = 1 / (2 * POINTS) ** 2
 """By how much the grid itself smooths an atom, which lies in the middle between two of its points: a variance."""
 _DECAY: Final = (-(np.pi**2) / 2 * np.arange(POINTS) ** 2).astype(np.float32)
@@ -94,41 +93,39 @@ def smooth_ece(panel: Panel, level: float) -> SmoothEce:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Grid:
-    """The two points of the grid that each cell lies between, (t,) each.
+    """The two points of the grid that each cell lies between, (t,) each, counted over all series.
 
-    The points of a series are those of the grid and one beyond either end, the reflection of the outermost; `left`
-    counts them over all series. `share` is how much of the cell is the right point's.
+    Beyond either end lies the reflection of the outermost point. `share` is how much of the cell is the right point's.
     """
 
     left: Int64Array
-    share: FloatArray
+    right: Int64Array
+    share: Singles
 
 
 def _grid(panel: Panel) -> _Grid:
     place = panel.position * POINTS + 0.5
-    left = place.astype(np.int64)
-    return _Grid(panel.series * _WITH_ENDS + left, place - left)
+    right, first = place.astype(np.int64), panel.series * POINTS
+    share = (place - right).astype(np.float32)
+    return _Grid(first + np.maximum(right - 1, 0), first + np.minimum(right, POINTS - 1), share)
 
 
 def _waves(panel: Panel, grid: _Grid, of_cells: FloatArray) -> Singles:
     """(S, 600) cosine coefficients of values at the cells, per label; `_smoothed` turns them back."""
-    values = of_cells * panel.spread(0.5 / panel.labels)
+    values = (of_cells * panel.spread(0.5 / panel.labels)).astype(np.float32)
     to_right = values * grid.share
-    count = len(panel) * _WITH_ENDS
-    points = np.bincount(grid.left, values - to_right, count)
-    points[1:] += np.bincount(grid.left, to_right, count)[:-1]
-    points = points.reshape(-1, _WITH_ENDS)
-    inner = points[:, 1:-1].astype(np.float32)
-    inner[:, 0] += points[:, 0]
-    inner[:, -1] += points[:, -1]
-    return np.asarray(dct(inner, type=2, overwrite_x=True), np.float32)
+    values -= to_right
+    points = np.zeros(len(panel) * POINTS, np.float32)
+    np.add.at(points, grid.left, values)
+    np.add.at(points, grid.right, to_right)
+    return np.asarray(dct(points.reshape(-1, POINTS), type=2, overwrite_x=True), np.float32)
 
 
 def _at_cells(grid: _Grid, of_grid: Singles) -> FloatArray:
     """(t,) the values of a grid, (S, 600), at the cells that lie between its points."""
-    points = np.concatenate([of_grid[:, :1], of_grid, of_grid[:, -1:]], axis=1).reshape(-1)
+    points = of_grid.reshape(-1)
     left = points.take(grid.left, mode="clip")
-    return np.asarray(left + (points.take(grid.left + 1, mode="clip") - left) * grid.share)
+    return np.asarray(left + (points.take(grid.right, mode="clip") - left) * grid.share)
 
 
 def _smoothed(waves: Singles, bandwidth: FloatArray) -> Singles:
@@ -220,10 +217,10 @@ def _null_means(waves: Singles, bandwidth: FloatArray) -> FloatArray:
         here, left = left[is_here], left[~is_here]
         if len(here):
             of_these = bandwidth[:, here]
-            narrower = np.maximum(_smoothed(waves[here, :size], of_these / np.sqrt(2)), 0)
-            square = narrower / (2 * np.sqrt(np.pi) * of_these).astype(np.float32)[..., None]
-            found[:, here] = math.sqrt(2 / math.pi) * _integral(np.sqrt(square))
-    return found
+            narrower = _smoothed(waves[here, :size], of_these / np.sqrt(2))
+            np.sqrt(np.maximum(narrower, 0, out=narrower), out=narrower)
+            found[:, here] = _integral(narrower)
+    return found * np.sqrt(math.pi**-1.5 / bandwidth)
 
 
 def _overlapping() -> float:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.bins import Bins, run_starts
+from monitor.calibration.bins import BINNED, Bins, run_starts
 from monitor.calibration.cells import (
     UNIT,
     Edges,
@@ -35,7 +35,6 @@ OF_COUNTS: Final = ("coverage", "abstention_rate")
 TALLIED: Final = frozenset({*OF_TOTALS, *OF_BINS, *OF_COUNTS})
 """The measures that tallies can tell."""
 
-_BINNED: Final = (Row.N, Row.C, Row.C2, Row.Y)
 _MORE: Final = 5
 
 
@@ -50,16 +49,16 @@ class Layout:
     @property
     def width(self) -> int:
         """Columns of a table."""
-        return len(_BINNED) * self.count + _MORE
+        return len(BINNED) * self.count + _MORE
 
 
 def add(table: Int64Array, layout: Layout, rows: Int64Array, cells: Int16Array, sums: Int64Array) -> None:
     """Add signed sums to the rows (t,) of a table (R, width), in place: cells (t,) with sums (12, t) as in a sketch."""
     if not len(cells):
         return
-    flat, after = table.reshape(-1), len(_BINNED) * layout.count
+    flat, after = table.reshape(-1), len(BINNED) * layout.count
     place = rows * layout.width + bin_of_cells(layout.count, layout.edges)[cells]
-    for row in _BINNED:
+    for row in BINNED:
         np.add.at(flat, place, sums[row])
         place += layout.count
     # Cells of one row that stand together are a run: what is added up first need not be found again.
@@ -87,8 +86,8 @@ class Tallies:
     @cached_property
     def bins(self) -> Bins:
         """(S, bins)"""
-        columns = len(_BINNED) * self.layout.count
-        return Bins(*np.moveaxis(self.table[:, :columns].reshape(len(self.table), len(_BINNED), -1), 1, 0))
+        columns = len(BINNED) * self.layout.count
+        return Bins(*np.moveaxis(self.table[:, :columns].reshape(len(self.table), len(BINNED), -1), 1, 0))
 
     @cached_property
     def n(self) -> Int64Array:
@@ -135,7 +134,7 @@ class Tallies:
         return bin_lists(bins, share(bins.sum_y / UNIT, bins.n.astype(np.float64), level), self.layout.count)
 
     def _more(self, place: int) -> Int64Array:
-        column: Int64Array = self.table[:, len(_BINNED) * self.layout.count + place]
+        column: Int64Array = self.table[:, len(BINNED) * self.layout.count + place]
         return column
 
 
