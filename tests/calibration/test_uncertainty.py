@@ -216,10 +216,14 @@ def test_one_label_is_averaged_with_a_half_right_and_a_half_wrong_one() -> None:
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-def test_the_null_band_of_mce_holds_the_largest_of_independent_gaps_with_its_chance(level: float) -> None:
+@pytest.mark.parametrize("count", [2, 20, 100])
+def test_the_null_band_of_mce_holds_the_largest_of_independent_gaps_with_its_chance(count: int, level: float) -> None:
     rng = np.random.default_rng(15)
     sketches = [sketch_of(*stream(kind, n, rng)) for kind in KINDS for n in (3, 40, 1000)]
-    bins = bins_of_panel(panel_of(sketches), 20, "right_closed")
+    middles = np.arange(0.005, 1, 0.01)
+    alike = np.repeat(middles, np.rint(4_000 * middles * (1 - middles)).astype(int))
+    sketches.append(sketch_of(alike, np.zeros(len(alike))))
+    bins = bins_of_panel(panel_of(sketches), count, "right_closed")
     deviation = np.sqrt(np.maximum(bins.sum_c - bins.sum_c2, 0) / UNIT) / np.maximum(bins.n, 1)
     for end, chance in zip(mce_null_band(bins, level), ((1 - level) / 2, (1 + level) / 2), strict=True):
         for largest, each in zip(end, deviation, strict=True):
