@@ -8,11 +8,12 @@ models state them, half in steps of 1/300. `mixed`: 1,000 labels a series, state
 probabilities, so that nearly every label has a cell of its own. A series is read over so many windows and its pane goes
 through the detectors once; what is compared is a window read.
 
-The stack reads `--stack` series in an environment of its own, made on first use: without any interval, and one series
-with an interval of each measure by `--resamples` resamples, which is how its users come to what a reading has. Both run
-on one core each: with more threads than that the stack is slower wherever anything else runs. They take turns of about
-a second, and each turn has a ratio of its own, since machines that are shared change their pace from minute to minute:
-the median of these ratios is what counts. Times are medians over the turns too.
+The stack reads `--stack` of the series, evenly by their number of labels, in an environment of its own, made on first
+use: without any interval, and the one in the middle with an interval of each measure by `--resamples` resamples, which
+is how its users come to what a reading has. Both run on one core each: with more threads than that the stack is slower
+wherever anything else runs. They take turns of about a second, and each turn has a ratio of its own, since machines
+that are shared change their pace from minute to minute: the median of these ratios is what counts. Times are medians
+over the turns too.
 """
 
 import argparse
@@ -31,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.calibration.figures import figures
-from monitor.calibration.panel import AT_ONCE, panel_of
+from monitor.calibration.panel import panel_of, parts_of
 from monitor.calibration.reading import ReadingSettings, Subject, reading_to_json
 from monitor.calibration.readout import read_many
 from monitor.calibration.sketch import Sketch, sketch_of
@@ -50,9 +51,8 @@ LIBRARIES = (
     "calibstats", "uncertainty-calibration", "relplot", "scikit-learn", "model-diagnostics",
 )  # fmt: skip
 WANTED = 500.0
-TURNS = 40
-SERIES_A_TURN = 2_000
-STACK_A_TURN = 5
+TURNS = 20
+SERIES_A_TURN = 4_000
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 COMPUTING = "computing: all measures, intervals, null bands"
 DETECTORS = "detectors: a pane of 20 labels"
@@ -132,8 +132,10 @@ def compared(kind: str, given: argparse.Namespace, python: Path | None) -> None:
     cells = np.mean([len(each.cells) for each in distinct])
     labels = np.mean([len(c) for c, _ in streams])
     print(f"{kind}: {given.series:,} series of {labels:,.0f} labels on average, {cells:.0f} cells each")
-    with Libraries(python, streams[: given.stack]) as libraries:
-        ours, theirs = turns(sketches, libraries, given.stack)
+    by_labels = sorted(streams, key=lambda pair: len(pair[0]))
+    some = [by_labels[int((place + 0.5) * len(streams) / given.stack)] for place in range(given.stack)]
+    with Libraries(python, some) as libraries:
+        ours, theirs = turns(sketches, libraries)
         windows = ours[COMPUTING] + ours[DETECTORS] / given.windows
         for name, times in (ours | theirs).items():
             print(f"  {name:44} {np.median(times):9,.1f} us a series")
@@ -190,7 +192,7 @@ class Libraries:
         return json.loads(self._process.stdout.readline())
 
 
-def turns(sketches: list[Sketch], libraries: Libraries, stack: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+def turns(sketches: list[Sketch], libraries: Libraries) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Microseconds a series by part and turn: ours, and the libraries'."""
     size = min(SERIES_A_TURN, len(sketches))
     watches, panes = watched(sketches[:DISTINCT], size)
@@ -201,8 +203,7 @@ def turns(sketches: list[Sketch], libraries: Libraries, stack: int) -> tuple[dic
         some = sketches[first : first + size]
         ours[COMPUTING].append(microseconds(lambda some=some: computed(some), size))
         ours[DETECTORS].append(microseconds(lambda: detected(watches, panes), size))
-        start = turn * STACK_A_TURN % stack
-        for name, spent in (libraries.ask(f"measure {start} {min(start + STACK_A_TURN, stack)}") or {}).items():
+        for name, spent in (libraries.ask("measure") or {}).items():
             theirs.setdefault(name, []).append(spent)
     return tuple({name: np.array(times) for name, times in each.items()} for each in (ours, theirs))
 
@@ -244,8 +245,8 @@ def detected(watches: tuple[Watch, ...], panes: list[list[Pane]]) -> None:
 
 def computed(sketches: list[Sketch]) -> None:
     """Every figure of every series, as `read_many` computes them."""
-    for first in range(0, len(sketches), AT_ONCE):
-        figures(panel_of(sketches[first : first + AT_ONCE]), 10, "right_closed", 0.95)
+    for some in parts_of(sketches):
+        figures(panel_of(sketches[some]), 10, "right_closed", 0.95)
 
 
 if __name__ == "__main__":

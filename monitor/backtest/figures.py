@@ -11,7 +11,7 @@ from monitor.calibration.cells import FloatArray, Int64Array
 from monitor.calibration.delays import median_delay
 from monitor.calibration.estimates import Estimates
 from monitor.calibration.measures import OF_CELLS, Sums, estimates
-from monitor.calibration.panel import AT_ONCE, panel_of
+from monitor.calibration.panel import panel_of, parts_of
 from monitor.calibration.reading import Bin, BinsSetting, Reading, ReadingSettings
 from monitor.calibration.sketch import Row, Sketch
 from monitor.calibration.tallies import TALLIED, Tallies
@@ -123,9 +123,10 @@ class Figures:
     def _of_cells(self, stretch: Stretch, measure: str) -> Estimates:
         held = [(row, sketch) for row, sketch in self._held(stretch).items() if sketch.total(Row.N)]
         value, low, high, reason = self._blank(), self._blank(), self._blank(), "no labels"
-        for some in (held[first : first + AT_ONCE] for first in range(0, len(held), AT_ONCE)):
-            rows, given = [row for row, _ in some], [sketch for _, sketch in some]
-            found = self._read(given, measure)
+        every = [sketch for _, sketch in held]
+        for some in parts_of(every):
+            rows = [row for row, _ in held[some]]
+            found = self._read(every[some], measure)
             value[rows], low[rows], high[rows] = found.value, found.low, found.high
             reason = found.reason
         return Estimates(value, low, high, reason)

@@ -7,6 +7,7 @@ series are added cell by cell in its own order, so neighbours in a panel change 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -29,8 +30,8 @@ from monitor.calibration.sketch import Row, Sketch
 
 LABELLED: Final = slice(Row.N, Row.CY + 1)
 """The rows of a sketch's sums that a panel keeps, in their order."""
-AT_ONCE: Final = 400
-"""Series of one panel, where there are thousands: fewer cost more calls, twice as many more memory than is kept."""
+CELLS_AT_ONCE: Final = 150_000
+"""Cells of one panel, where there are many series: fewer cost more calls, more of them more memory than is kept."""
 _FIRST: Final = int(Row.N)
 
 
@@ -86,7 +87,8 @@ class Panel:
     @cached_property
     def sums_of_series(self) -> Int64Array:
         """(5, S) the sums over the cells of each series."""
-        return np.diff(np.take(self._running, np.append(self.starts, len(self.cells)), axis=1))
+        bounds = np.append(self.starts, len(self.cells))
+        return np.asarray(np.diff(np.take(self._running, bounds, axis=1)), np.int64)
 
     @cached_property
     def n_up_to(self) -> Int64Array:
@@ -106,7 +108,7 @@ class Panel:
         return running
 
     def _up_to(self, row: Row) -> Int64Array:
-        running = self._running[row - _FIRST]
+        running: Int64Array = self._running[row - _FIRST]
         return running[1:] - self.spread(running.take(self.starts))
 
     def row(self, row: Row) -> Int64Array:
@@ -126,7 +128,7 @@ class Panel:
     def of_runs(self, row: Row, first: Int64Array) -> Int64Array:
         """(runs,) one sum over runs of cells that begin at the first cell and at others, ascending; exact."""
         running = self._running[row - _FIRST]
-        return np.diff(running.take(first), append=running[-1:])
+        return np.asarray(np.diff(running.take(first), append=running[-1:]), np.int64)
 
     def by_number(self, numbers: Int64Array, count: int, rows: Iterable[Row]) -> list[Int64Array]:
         """Of each row the sums by series and number, (S, count), exact.
@@ -165,6 +167,13 @@ class Panel:
         steps = of_cells.copy()
         steps[self.starts[1:]] -= np.add.reduceat(of_cells, self.starts)[:-1]
         return np.cumsum(steps, out=steps)
+
+
+def parts_of(sketches: Sequence[Sketch]) -> list[slice]:
+    """Slices of sketches for panels of about `CELLS_AT_ONCE` cells."""
+    up_to = np.cumsum([len(sketch.cells) for sketch in sketches], dtype=np.int64)
+    first = np.flatnonzero(np.diff(up_to // CELLS_AT_ONCE, prepend=-1))
+    return [slice(start, end) for start, end in pairwise([*first.tolist(), len(sketches)])]
 
 
 def panel_of(sketches: Sequence[Sketch]) -> Panel:

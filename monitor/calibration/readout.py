@@ -19,7 +19,7 @@ from monitor.calibration.estimates import Estimates
 from monitor.calibration.figures import MEASURES, Figures, figures
 from monitor.calibration.means import share
 from monitor.calibration.measures import CONFIDENT, HISTOGRAM_BINS, THRESHOLDS
-from monitor.calibration.panel import AT_ONCE, panel_of
+from monitor.calibration.panel import panel_of, parts_of
 from monitor.calibration.reading import (
     Above,
     BinsSetting,
@@ -135,8 +135,7 @@ def read_many(sketches: Sequence[Sketch], settings: ReadingSettings, subjects: S
     Every value but the debiased ECE is what `read` gives, to the last digit; `labelling` is left out.
     """
     read_in_parts: list[Reading] = []
-    for first in range(0, len(sketches), AT_ONCE):
-        some = slice(first, first + AT_ONCE)
+    for some in parts_of(sketches):
         read_in_parts += _assembled(sketches[some], settings, subjects[some], None)
     return read_in_parts
 

@@ -220,7 +220,7 @@ def _null_means(waves: Singles, bandwidth: FloatArray) -> FloatArray:
             narrower = _smoothed(waves[here, :size], of_these / np.sqrt(2))
             np.sqrt(np.maximum(narrower, 0, out=narrower), out=narrower)
             found[:, here] = _integral(narrower)
-    return found * np.sqrt(math.pi**-1.5 / bandwidth)
+    return np.asarray(found * np.sqrt(math.pi**-1.5 / bandwidth))
 
 
 def _overlapping() -> float:

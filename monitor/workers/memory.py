@@ -5,16 +5,16 @@ from typing import Final
 
 import numpy as np
 
-KEPT_BYTES: Final = 1 << 24
+KEPT_BYTES: Final = (1 << 25) - (1 << 16)
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep freed memory, up to twice 16 MiB, for the next arrays.
+    """Let the C library keep freed memory, up to twice 32 MiB, for the next arrays.
 
     glibc gives back the end of its heap once twice its threshold is free there. Reading windows takes and frees some
     thousand arrays a second, and every page given back is faulted in again: a fifth of the time. The threshold is the
-    largest block that was mapped by itself and freed, up to 32 MiB (mallopt(3)); this frees one that was never
-    touched. Other C libraries are left as they are.
+    largest block that was mapped by itself and freed, up to 32 MiB (mallopt(3)); this frees one of nearly that, which
+    was never touched. Other C libraries are left as they are.
     """
     block = np.empty(KEPT_BYTES, np.uint8)
     del block

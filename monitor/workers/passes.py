@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from monitor.calibration.panel import AT_ONCE
 from monitor.calibration.reading import Reading, ReadingSettings, Subject
 from monitor.calibration.readout import read, read_many
 from monitor.calibration.sketch import Sketch, checked
@@ -24,6 +23,8 @@ from monitor.rolling.subjects import subject_of
 from monitor.workers.judging import admit, note_readings
 from monitor.workers.standing import Evaluation, Standing, grid_instant
 
+WINDOWS_AT_ONCE: Final = 800
+"""Windows that one transaction reads."""
 PASS_SECONDS: Final = 0.5
 """Wall time that a pass may take of one turn; what is left of it waits for the next."""
 EXACT_AT_MOST: Final = 200
@@ -45,7 +46,7 @@ def read_windows(connection: Connection, standing: Standing, evaluation: Evaluat
         return 0
     started, done = time.monotonic(), 0
     while standing.queue and (not done or time.monotonic() - started < PASS_SECONDS):
-        keys = [standing.queue.pop() for _ in range(min(AT_ONCE, len(standing.queue)))]
+        keys = [standing.queue.pop() for _ in range(min(WINDOWS_AT_ONCE, len(standing.queue)))]
         done += _read_some(connection, standing, evaluation, keys, now)
     standing.pass_seconds += time.monotonic() - started
     if not standing.queue:

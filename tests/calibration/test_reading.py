@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.calibration.cells import BIN_COUNTS, EDGES, Edges
+from monitor.calibration.cells import BIN_COUNTS, CELLS, EDGES, Edges
 from monitor.calibration.figures import MEASURES, figures
 from monitor.calibration.measures import HISTOGRAM_BINS, THRESHOLDS
-from monitor.calibration.panel import panel_of
+from monitor.calibration.panel import CELLS_AT_ONCE, panel_of, parts_of
 from monitor.calibration.reading import (
     Reading,
     ReadingSettings,
@@ -140,6 +140,17 @@ def test_a_series_has_the_same_digits_alone_and_among_others() -> None:
             )
         for name, band in alone.null_bands.items():
             np.testing.assert_array_equal(np.array(band)[:, 0], np.array(together.null_bands[name])[:, place])
+
+
+def test_panels_of_many_series_hold_each_once_and_about_so_many_cells() -> None:
+    rng = np.random.default_rng(11)
+    sketches = [sketch_of(rng.random(size), np.zeros(size)) for size in rng.integers(0, 400, 2_000)]
+    parts = parts_of(sketches)
+    assert [place for some in parts for place in range(len(sketches))[some]] == list(range(len(sketches)))
+    cells = [sum(len(sketch.cells) for sketch in sketches[some]) for some in parts]
+    assert max(cells) < CELLS_AT_ONCE + CELLS
+    assert min(cells[:-1]) > CELLS_AT_ONCE - CELLS
+    assert parts_of([]) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
