@@ -93,22 +93,20 @@ class Panel:
     @cached_property
     def n_up_to(self) -> Int64Array:
         """(t,) labels of the series at or below each cell."""
-        return self._up_to(Row.N)
+        return self._within(self._running[Row.N - _FIRST])
 
     @cached_property
     def right_up_to(self) -> FloatArray:
         """(t,) the sum of outcomes of the series at or below each cell."""
-        return self._up_to(Row.Y) / UNIT
+        return self._within(self._running[Row.Y - _FIRST]) / UNIT
 
     @cached_property
     def _running(self) -> Int64Array:
         """(5, t + 1) the sums over all cells before each, and over all: their differences are those of any run."""
-        running = np.zeros((len(self.sums), len(self.cells) + 1), np.int64)
-        np.cumsum(self.sums, axis=1, out=running[:, 1:])
-        return running
+        return _running_sums(self.sums)
 
-    def _up_to(self, row: Row) -> Int64Array:
-        running: Int64Array = self._running[row - _FIRST]
+    def _within(self, running: Int64Array) -> Int64Array:
+        """(t,) of running sums (t + 1,) over all cells those within each series, each cell included."""
         return running[1:] - self.spread(running.take(self.starts))
 
     def row(self, row: Row) -> Int64Array:
@@ -164,9 +162,14 @@ class Panel:
 
     def up_to(self, of_cells: Int64Array) -> Int64Array:
         """(t,) running sums of integers within each series, each cell included; exact."""
-        steps = of_cells.copy()
-        steps[self.starts[1:]] -= np.add.reduceat(of_cells, self.starts)[:-1]
-        return np.cumsum(steps, out=steps)
+        return self._within(_running_sums(of_cells))
+
+
+def _running_sums(of_cells: Int64Array) -> Int64Array:
+    """(..., t + 1) the sums of (..., t) before each cell, and of all. Those may overflow; their differences do not."""
+    running = np.zeros((*of_cells.shape[:-1], of_cells.shape[-1] + 1), np.int64)
+    np.cumsum(of_cells, axis=-1, out=running[..., 1:])
+    return running
 
 
 def parts_of(sketches: Sequence[Sketch]) -> list[slice]:

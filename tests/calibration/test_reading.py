@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.calibration.cells import BIN_COUNTS, CELLS, EDGES, Edges
 from monitor.calibration.figures import MEASURES, figures
 from monitor.calibration.measures import HISTOGRAM_BINS, THRESHOLDS
-from monitor.calibration.panel import CELLS_AT_ONCE, panel_of, parts_of
+from monitor.calibration.panel import CELLS_AT_ONCE, LABELLED, panel_of, parts_of
 from monitor.calibration.reading import (
     Reading,
     ReadingSettings,
@@ -140,6 +141,15 @@ def test_a_series_has_the_same_digits_alone_and_among_others() -> None:
             )
         for name, band in alone.null_bands.items():
             np.testing.assert_array_equal(np.array(band)[:, 0], np.array(together.null_bands[name])[:, place])
+
+
+def test_sums_of_a_series_are_exact_where_those_over_the_whole_panel_overflow() -> None:
+    few = sketch_of([0.7, 0.8, 0.9, 0.9, 1.0], [0, 1, 1, 1, 1])
+    many = replace(few, sums=few.sums * 10**9)
+    panel = panel_of([many, many, many])
+    for place in range(3):
+        assert panel.sums_of_series[:, place].tolist() == many.sums[LABELLED].sum(axis=1).tolist()
+        assert panel.n_up_to[4 * place : 4 * place + 4].tolist() == [10**9, 2 * 10**9, 4 * 10**9, 5 * 10**9]
 
 
 def test_panels_of_many_series_hold_each_once_and_about_so_many_cells() -> None:
