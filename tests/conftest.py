@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from monitor.errors import Unavailable
+from monitor.web import rasters
 from tests import embedded
 from tests.cli.commands import Done, Run
 from tests.embedded import Topics
@@ -69,6 +71,15 @@ def database(postgres: str, database_template: str) -> Iterator[str]:
     """The DSN of a new, empty, migrated database."""
     with embedded.fresh_database(postgres, database_template) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def font() -> None:
+    """A font for the words in pictures."""
+    try:
+        rasters._font()
+    except Unavailable as failure:
+        embedded.missing(f"{failure}; Debian's fonts-dejavu-core has the first")
 
 
 @pytest.fixture

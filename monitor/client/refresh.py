@@ -82,6 +82,8 @@ class Refresher:
             self._counts.refreshed()
             self.answered.set()
             return True
+        if self._stop.is_set():
+            return False  # closed while it asked: nobody waits for the answer
         self._etag = None
         self._counts.add("refresh_failures")
         self._counts.failed(words)

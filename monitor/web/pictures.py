@@ -17,7 +17,7 @@ def reliability(notice: Notice, confidence_level: float) -> Picture | None:
     """The diagram of the first alert that has bins, whose intervals are of the level, or those of the last change that
     has any; None without one.
 
-    Raises Unavailable where no font is installed.
+    Raises Unavailable where no font that we know is installed.
     """
     for alert in notice.alerts:
         evidence = alert.evidence

@@ -16,7 +16,7 @@ from monitor.client import Client
 from monitor.postgres.database import connect
 from tests.client.conftest import Make, eventually, reply
 from tests.client.promoting import MODEL, artefact, document, promoted
-from tests.notify.receivers import Receiver, Reply
+from tests.notify.receivers import Receiver, Reply, Seen
 from tests.web.conftest import OPTIONS, served
 
 
@@ -107,6 +107,28 @@ WRONG: dict[str, Callable[[], Reply]] = {
     "a redirect": lambda: Reply(302, b"", {"Location": "http://127.0.0.1:9/"}),
     "no token": lambda: Reply(401),
 }
+
+
+def test_one_that_is_closed_while_it_asks_says_nothing_of_the_answer(
+    make: Make, server: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, closed = threading.Event(), threading.Event()
+
+    def late(_: Seen) -> Reply:
+        asked.set()
+        closed.wait(PATIENCE)
+        return Reply(500)
+
+    server.answering = late
+    before = set(threading.enumerate())
+    client = make(server=server.url)
+    assert asked.wait(PATIENCE)
+    [refresher] = [each for each in threading.enumerate() if each.name == "caldrift-refresh" and each not in before]
+    client.close()
+    closed.set()
+    refresher.join(PATIENCE)
+    assert not refresher.is_alive()
+    assert (client.stats.refresh_failures, caplog.text) == (0, "")
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -185,6 +185,7 @@ def about(rule: str, found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("font")
 def test_slack_and_pagerduty_are_told_of_the_drift_with_evidence_and_picture_and_of_its_end() -> None:
     story = ("--per-second", "120", "--drift-after", "5", "--drift-seconds", "60")
     with (

@@ -10,6 +10,8 @@ from monitor.web.pictures import reliability
 from tests.notify.samples import AFTER, BEFORE, EVIDENCE, alert, change, news, notice
 from tests.web.test_rasters import ORANGE, has, pixels
 
+pytestmark = pytest.mark.usefixtures("font")
+
 
 def test_the_picture_is_the_diagram_of_the_worst_alert_that_has_bins() -> None:
     drawn = alert("fr", evidence=replace(EVIDENCE, bins=BEFORE))

@@ -1,6 +1,9 @@
 """A chart as a PNG has the size, the colours and the words of the chart on the page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,10 @@ from monitor.errors import BadInput, Unavailable
 from monitor.web import rasters
 from monitor.web.charts import HEIGHT, WIDTH, reliability_diagram
 from monitor.web.tables import nothing
+from tests.embedded import missing
 from tests.web.test_charts import reading_of
+
+pytestmark = pytest.mark.usefixtures("font")
 
 OVER_CONFIDENT = str(reliability_diagram(reading_of([(0.9, 0.0)] * 30)).picture)
 FAIR = str(reliability_diagram(reading_of([(0.5, 0.0), (0.5, 1.0)] * 30)).picture)
@@ -52,16 +58,31 @@ def test_words_in_place_of_a_picture_are_refused() -> None:
         rasters.png(str(nothing("Reliability diagram", "Not enough labels").picture))
 
 
+@contextmanager
+def fonts(monkeypatch: pytest.MonkeyPatch, *files: str) -> Iterator[None]:
+    """As on a machine that has these fonts, and no word about what its sans-serif is."""
+    drawn = resvg_py.svg_to_bytes
+
+    def with_these(**options: object) -> bytes:
+        return drawn(**{**options, "skip_system_fonts": True, "font_files": list(files)})  # type: ignore[arg-type]  # as it was called
+
+    with monkeypatch.context() as patched:
+        patched.setattr(resvg_py, "svg_to_bytes", with_these)
+        rasters._font.cache_clear()
+        try:
+            yield
+        finally:
+            rasters._font.cache_clear()
+
+
 def test_without_a_font_no_picture_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_fonts = resvg_py.svg_to_bytes
+    with fonts(monkeypatch), pytest.raises(Unavailable, match=r"no font is installed.* one of DejaVu Sans, "):
+        rasters.png(OVER_CONFIDENT)
 
-    def fontless(**options: object) -> bytes:
-        return with_fonts(**{**options, "skip_system_fonts": True})  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(resvg_py, "svg_to_bytes", fontless)
-    rasters._has_font.cache_clear()
-    try:
-        with pytest.raises(Unavailable, match="no font"):
-            rasters.png(OVER_CONFIDENT)
-    finally:
-        rasters._has_font.cache_clear()
+def test_one_font_is_enough_whatever_the_system_calls_its_sans_serif(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = next(Path("/usr/share/fonts").rglob("DejaVuSans.ttf"), None)
+    if found is None:
+        missing("Debian's fonts-dejavu-core has the one font")
+    with fonts(monkeypatch, str(found)):
+        test_words_are_drawn()

@@ -39,6 +39,7 @@ def settled(connection: Connection, *channels: str) -> bool:
     return all("waiting" not in states(connection, channel) for channel in channels)
 
 
+@pytest.mark.usefixtures("font")
 def test_a_proposal_a_promotion_and_a_roll_back_reach_each_receiver_as_it_takes_them(
     database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

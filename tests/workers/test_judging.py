@@ -519,6 +519,7 @@ def test_a_clock_that_jumps_ahead_counts_for_two_evaluations_and_repeats_nothing
     assert service.rows("SELECT state -> 'state' ->> 'watched' FROM alert") == [("PT18000S",)]  # 3 h and 2 of the 4
 
 
+@pytest.mark.usefixtures("font")
 def test_an_alarm_of_the_detectors_fires_at_once_and_ends_when_it_is_acknowledged(connection: Connection) -> None:
     text = """
 rules:
