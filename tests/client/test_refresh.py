@@ -14,7 +14,7 @@ import pytest
 from monitor.calibration.calibrators.lookup import Lookup
 from monitor.client import Client
 from monitor.postgres.database import connect
-from tests.client.conftest import Make, eventually, reply
+from tests.client.conftest import PATIENCE, Make, eventually, reply
 from tests.client.promoting import MODEL, artefact, document, promoted
 from tests.notify.receivers import Receiver, Reply, Seen
 from tests.web.conftest import OPTIONS, served
