@@ -211,7 +211,7 @@ def _no_gain(gains: dict[Rival, Gain], incumbent: Calibrator | None) -> list[str
     if incumbent is None:
         del rivals["in force"]
     return [
-        f"no sure gain over {words}: log loss lower by {gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f})"
+        f"no sure gain over {words}: log loss changes by {-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f})"
         for rival, words in rivals.items()
         if (gain := gains[rival]).low <= ROUNDING
     ]

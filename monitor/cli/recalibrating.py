@@ -82,7 +82,8 @@ def _trial_lines(trial: Trial) -> Iterator[str]:
         yield f"by {trial.by or 'one map'}; log loss of what was tried: {tried}"
     verdict = trial.verdict
     for rival, gain in verdict.gains.items():
-        yield f"  against what is {rival}: log loss lower by {gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f})"
+        change = f"{-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f})"
+        yield f"  against what is {rival}: log loss changes by {change}"
     if trial.before:
         yield from ("", "hold-out       n  said    right", *_bin_lines("as stated", trial.before))
         yield from _bin_lines("by the map", trial.after)

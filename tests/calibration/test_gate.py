@@ -1,5 +1,6 @@
 """The gate: what passes, and everything that must not."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -110,7 +111,8 @@ def test_a_map_fitted_on_another_model_is_kept_out_by_its_name() -> None:
 def test_a_map_fitted_on_another_model_is_kept_out_by_its_losses() -> None:
     of_another = fitted(labels(5000, 1, 0.5, -1.5))
     found = verdict(of_another, labels(2000, 2, 1.0, 0.3))
-    assert found.reasons[0].startswith("no sure gain over the confidences as stated")
+    said = r"no sure gain over the confidences as stated: log loss changes by \+0\.\d{4} \(\+0\.\d{4} to \+0\.\d{4}\)"
+    assert re.fullmatch(said, found.reasons[0])
 
 
 def test_what_leaves_calibrated_confidences_nothing_to_gain_is_kept_out() -> None:

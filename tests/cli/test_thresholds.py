@@ -198,6 +198,9 @@ def test_predictions_of_two_releases_are_judged_by_the_same_labels(folder: Path,
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in events))
     labels = [{"prediction_id": f"q{n}", "labelled_at": at + 1, "correct": n % 5 < 3} for n in range(500)]
     (folder / "l.jsonl").write_text("".join(json.dumps(each) + "\n" for each in labels))
+    misspelt = ("compare", "--predictions", "a.jsonl", "--labels", "l.jsonl", "--before", "m", "--after", "n")
+    done = caldrift(*misspelt)
+    assert (done.returncode, "a.jsonl: no row is of the model n; there are m" in done.stderr) == (2, True)
     found = printed(caldrift, "compare", "--before", "a.jsonl", "--after", "b.jsonl", "--labels", "l.jsonl", code=1)
     assert found["paired"]
     assert found["difference"]["ece"] == pytest.approx(0.3)
@@ -255,6 +258,10 @@ def test_bad_rows_are_named_and_the_good_ones_count(folder: Path, caldrift: Run)
         (("compare", "--before", "old.csv", "--after", "new.csv", "--limit", "0"), "limit must be above 0"),
         (("compare", "--before", "old.csv", "--after", "new.csv", "--id-column", "key"), "has no column key"),
         (("compare", "--pairs", "old.csv", "--before", "a", "--after", "b"), "--pairs needs --model-column"),
+        (
+            ("compare", "--pairs", "old.csv", "--model-column", "id", "--before", "q1", "--after", "g2"),
+            "old.csv: no row is of the model g2; there are q0, q1, q10, ",
+        ),
     ],
 )
 @pytest.mark.usefixtures("folder")
